@@ -1,0 +1,122 @@
+"""Losses, one file each: the name in the configuration is the name of the file.
+
+A loss is a file with one public `torch.nn.Module`, called as `loss(embeddings, labels)` or
+`loss(embeddings, labels, similarity=...)`. A file dropped into this folder is a loss; a file
+anywhere else is one when its path is given. Names with a leading underscore are helpers.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from tcmbench.errors import UserError, nearest
+
+# Torch takes seconds to import, and the names alone are asked for without it.
+if TYPE_CHECKING:
+    from torch import nn
+
+FOLDER = Path(__file__).parent
+
+
+def available_losses() -> list[str]:
+    """Return the names of the losses in this folder, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+
+
+def load_loss(name: str, params: Mapping[str, Any], file: Path | None = None) -> "nn.Module":
+    """Build the loss called `name` with `params` as its constructor's arguments.
+
+    Args:
+        name: a file name of this folder without `.py`; with `file`, only a name for messages.
+        params: keyword arguments; what is left out keeps the default of the class.
+        file: the Python file of a loss outside this folder.
+
+    Raises:
+        UserError: no such loss or file, the file fails to import or has not exactly one public
+            `nn.Module` of its own, or a parameter is unknown, missing or refused.
+    """
+    path = Path(file) if file is not None else FOLDER / f"{name}.py"
+    if file is None and name not in available_losses():
+        raise UserError(f"there is no loss '{name}'; {nearest(name, available_losses())}")
+    if path.suffix != ".py" or not path.is_file():
+        raise UserError(f"loss '{name}': {path} is not a Python file (.py); correct its path")
+    loss = _only_module_class(_import(name, path, built_in=file is None), path)
+    _check_params(name, loss, params)
+    try:
+        return loss(**params)
+    except UserError as error:
+        raise UserError(f"loss '{name}': {error}") from error
+    except Exception as error:
+        raise UserError(
+            f"loss '{name}' ({path}) cannot be built from its parameters {dict(params)}: "
+            f"{_told(error)}; correct them or the file"
+        ) from error
+
+
+def _import(name: str, path: Path, *, built_in: bool) -> ModuleType:
+    try:
+        if built_in:
+            return importlib.import_module(f"{__name__}.{name}")
+        return _import_file(f"tcmbench_loss_{path.stem}", path)
+    except Exception as error:
+        raise UserError(
+            f"loss '{name}': {path} fails to import: {_told(error)}; correct the file"
+        ) from error
+
+
+def _import_file(module_name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError("Python has no loader for it")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look a class's module up by name.
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[module_name]
+        raise
+    return module
+
+
+def _only_module_class(module: ModuleType, path: Path) -> "type[nn.Module]":
+    from torch import nn
+
+    found = {
+        value.__name__: value
+        for name, value in vars(module).items()
+        if inspect.isclass(value)
+        and issubclass(value, nn.Module)
+        and value.__module__ == module.__name__
+        and not name.startswith("_")
+    }
+    if len(found) != 1:
+        names = ", ".join(found) or "none"
+        raise UserError(
+            f"{path} must define exactly one public torch.nn.Module, but has {names}; "
+            "prefix helpers with an underscore"
+        )
+    return found.popitem()[1]
+
+
+def _check_params(name: str, loss: "type[nn.Module]", params: Mapping[str, Any]) -> None:
+    signature = inspect.signature(loss)
+    known = signature.parameters.values()
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known):
+        for key in params:
+            if key not in signature.parameters:
+                hint = nearest(key, signature.parameters) if known else "it takes none"
+                raise UserError(f"loss '{name}' has no parameter '{key}'; {hint}")
+    try:
+        signature.bind(**params)
+    except TypeError as error:
+        raise UserError(f"loss '{name}': {error}; add it to the parameters") from None
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,1 @@
+"""Regularizers: an embedding batch or its similarity matrix in, a scalar added to the loss out."""
