@@ -1,0 +1,141 @@
+"""What every metric takes in: checked, L2-normalised embeddings, sorted by class."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tcmbench.errors import UserError
+
+Embeddings: TypeAlias = NDArray[Any] | Tensor
+Labels: TypeAlias = NDArray[Any] | Tensor
+Device: TypeAlias = torch.device | str | None
+
+# Unit rows are rounded to multiples of 2^-24, which float32 holds exactly up to 1. Their products
+# are then multiples of 2^-48 and every sum of them stays below 8, so float64 adds them without
+# rounding: a distance has the same bits whatever the tile, the row order, the library or device.
+_GRID = 2.0**24
+_ROWS_AT_A_TIME = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRows:
+    """Unit rows in class order: rows of one class are adjacent.
+
+    Attributes:
+        unit: [N, D] float32, each entry a multiple of 2^-24.
+        class_of: [N] int64, index into `classes`, ascending.
+        source: [N] int64, the input row that each row came from.
+        classes: [C] the labels present, ascending, in their own integer type.
+        sizes: [C] int64, number of images of each class.
+    """
+
+    unit: Tensor
+    class_of: Tensor
+    source: Tensor
+    classes: NDArray[Any]
+    sizes: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return self.unit.shape[0]
+
+
+def prepare(embeddings: Embeddings, labels: Labels, device: Device = None) -> LabelledRows:
+    """Check, normalise and sort by class; any float or integer type is taken up to float64 first.
+
+    Args:
+        embeddings: [N, D], N >= 2, of any length: rows are L2-normalised here.
+        labels: [N] integers.
+        device: where the rows go; by default where the embeddings are (NumPy: the CPU).
+
+    Raises:
+        UserError: wrong shape or type, NaN, infinity, a row of zeros, no such device.
+    """
+    target = _device(embeddings, device)
+    embeddings = _checked_embeddings(embeddings)
+    names = _checked_labels(labels, rows=embeddings.shape[0])
+    classes, class_of, sizes = np.unique(names, return_inverse=True, return_counts=True)
+    order = np.argsort(class_of)
+    return LabelledRows(
+        unit=torch.from_numpy(_unit_rows(embeddings)[order]).to(target),
+        class_of=torch.from_numpy(class_of[order]).to(target),
+        source=torch.from_numpy(order).to(target),
+        classes=classes,
+        sizes=sizes.astype(np.int64),
+    )
+
+
+def _device(embeddings: Embeddings, wanted: Device) -> torch.device:
+    if wanted is None:
+        return embeddings.device if isinstance(embeddings, Tensor) else torch.device("cpu")
+    device = torch.device(wanted)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device is visible here; use the device 'cpu'")
+    return device
+
+
+def _checked_embeddings(embeddings: Embeddings) -> Embeddings:
+    if isinstance(embeddings, Tensor):
+        embeddings = embeddings.detach()
+        numeric = embeddings.dtype != torch.bool and not embeddings.is_complex()
+    else:
+        embeddings = np.asarray(embeddings)
+        numeric = embeddings.dtype.kind in "fiu"
+    if not numeric:
+        raise UserError(f"embeddings are {embeddings.dtype}; give real numbers such as float32")
+    shape = tuple(embeddings.shape)
+    if len(shape) != 2:
+        raise UserError(f"embeddings have shape {shape}; give one row an image: [N, D]")
+    if shape[0] < 2 or shape[1] < 1:
+        raise UserError(f"embeddings have shape {shape}; at least two images are needed")
+    return embeddings
+
+
+def _checked_labels(labels: Labels, rows: int) -> NDArray[Any]:
+    names = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if names.ndim != 1 or names.shape[0] != rows:
+        raise UserError(
+            f"labels have shape {names.shape} but there are {rows} embeddings; "
+            "give one label a row, in the same order"
+        )
+    if names.dtype.kind not in "iu":
+        raise UserError(f"labels are {names.dtype}; number the classes with integers")
+    return names
+
+
+def _unit_rows(embeddings: Embeddings) -> NDArray[np.float32]:
+    """Normalise a slice of rows at a time, so that float64 copies stay small."""
+    count, width = embeddings.shape
+    unit = np.empty((count, width), np.float32)
+    bad: list[int] = []
+    zero: list[int] = []
+    for start in range(0, count, _ROWS_AT_A_TIME):
+        rows = _float64(embeddings[start : start + _ROWS_AT_A_TIME])
+        # The largest entry is divided out first: squares of huge or tiny entries leave float64.
+        largest = np.abs(rows).max(axis=1)
+        bad += (start + np.flatnonzero(~np.isfinite(largest))).tolist()
+        zero += (start + np.flatnonzero(largest == 0)).tolist()
+        if not bad and not zero:
+            rows /= largest[:, None]
+            rows /= np.sqrt((rows * rows).sum(axis=1))[:, None]
+            unit[start : start + len(rows)] = np.rint(rows * _GRID) / _GRID
+    if bad:
+        raise UserError(f"embeddings hold NaN or infinity in {_listed(bad)}; recompute them")
+    if zero:
+        raise UserError(f"embeddings are all zero in {_listed(zero)}; they have no direction")
+    return unit
+
+
+def _float64(rows: Embeddings) -> NDArray[np.float64]:
+    # Always on the CPU and in C order, so that the bits of a norm do not depend on the device.
+    if isinstance(rows, Tensor):
+        rows = rows.to("cpu", torch.float64).numpy()
+    return np.array(rows, dtype=np.float64, order="C")
+
+
+def _listed(rows: list[int]) -> str:
+    shown = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
+    return f"row {shown}" if len(rows) == 1 else f"{len(rows)} rows ({shown})"
