@@ -1,0 +1,133 @@
+"""What a dataset is: archives to fetch, a reader that makes its split, and published counts."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from tcmbench.errors import UserError, nearest
+from tcmbench.files import read_json
+from tcmbench.manifests import Item
+
+
+@dataclass(frozen=True)
+class Archive:
+    """One file to fetch. `sha256` decides where it is known, else `md5`.
+
+    `size` is in bytes, None where no exact number is known; it serves progress and estimates.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    size: int | None = None
+    sha256: str | None = None
+    md5: str | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many images and classes the two halves of a split have."""
+
+    train_images: int
+    train_classes: int
+    test_images: int
+    test_classes: int
+
+    def differences(self, expected: "Counts") -> list[str]:
+        """Return one phrase for each number that is not the expected one."""
+        return [
+            f"{mine:,} {name.replace('_', ' ')} instead of {theirs:,}"
+            for (name, mine), theirs in zip(
+                asdict(self).items(), asdict(expected).values(), strict=True
+            )
+            if mine != theirs
+        ]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test images; paths are relative to the folder they were unpacked into."""
+
+    train: list[Item]
+    test: list[Item]
+
+    def counts(self) -> Counts:
+        """Count the images and classes of both halves."""
+        train, test = ({item.label for item in half} for half in (self.train, self.test))
+        return Counts(len(self.train), len(train), len(self.test), len(test))
+
+    def check(self) -> None:
+        """Refuse a split that cannot be an open-world one.
+
+        Raises:
+            UserError: a half is empty, a class is in both halves, or an image is listed twice.
+        """
+        for name, half in (("training", self.train), ("test", self.test)):
+            if not half:
+                raise UserError(f"the label files list no {name} image; check the archives")
+        shared = {item.label for item in self.train} & {item.label for item in self.test}
+        if shared:
+            raise UserError(
+                f"class {min(shared)} is in both the training and the test images "
+                f"({len(shared)} such classes); the label files are wrong, download them again"
+            )
+        seen: set[str] = set()
+        for item in (*self.train, *self.test):
+            if item.path in seen:
+                raise UserError(f"the label files list '{item.path}' twice; download them again")
+            seen.add(item.path)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The description of a dataset; `archives[0]` holds the images.
+
+    `unpacked_bytes` is an estimate (JPEG hardly shrinks, so it is close to the archive's size).
+    `read(archives, images)` unpacks the images of the folder `archives` into `images`.
+    """
+
+    title: str
+    licence: str
+    licence_url: str
+    archives: tuple[Archive, ...]
+    counts: Counts
+    unpacked_bytes: int
+    read: Callable[[Path, Path], Split]
+
+    def archive(self, name: str) -> Archive:
+        """Return the archive of that file name, or raise `UserError`."""
+        known = {archive.name: archive for archive in self.archives}
+        if name not in known:
+            raise UserError(f"{self.title} has no archive '{name}'; {nearest(name, known)}")
+        return known[name]
+
+    def expecting(self, path: Path) -> "Dataset":
+        """Return this dataset with the hashes and counts of a JSON file in place of the published.
+
+        The file is {"sha256": {archive name: hex}, "counts": {"train_images": n, ...}}; both parts
+        may be left out. An archive that it does not name has no known hash.
+
+        Raises:
+            UserError: the file is not such an object, or names an archive that does not exist.
+        """
+        content = _object(read_json(path), path, {"sha256", "counts"})
+        hashes = _object(content.get("sha256", {}), path, {a.name for a in self.archives})
+        archives = tuple(
+            replace(a, size=None, md5=None, sha256=hashes.get(a.name)) for a in self.archives
+        )
+        if "counts" not in content:
+            return replace(self, archives=archives)
+        wanted = {field.name for field in fields(Counts)}
+        numbers = _object(content["counts"], path, wanted)
+        if set(numbers) != wanted or not all(type(n) is int for n in numbers.values()):
+            raise UserError(f"{path}: counts needs the whole numbers {', '.join(sorted(wanted))}")
+        return replace(self, archives=archives, counts=Counts(**numbers))
+
+
+def _object(content: Any, path: Path, known: set[str]) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected an object with the keys {', '.join(sorted(known))}")
+    for key in content:
+        if key not in known:
+            raise UserError(f"{path}: unknown key '{key}'; {nearest(key, known)}")
+    return content

@@ -1,0 +1,46 @@
+"""What the label files of several datasets have in common."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any
+
+from tcmbench.datasets.base import Split
+from tcmbench.errors import UserError
+from tcmbench.manifests import Item
+
+
+def rows(
+    text: str, source: str, *types: Callable[[str], Any], header: int = 0
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the space-separated fields of each line, converted; the last field may hold spaces.
+
+    The first `header` lines and empty lines are passed over.
+
+    Raises:
+        UserError: a line has too few fields, or a field is not of its type.
+    """
+    for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
+        if number <= header or not line:
+            continue
+        try:
+            values = line.split(maxsplit=len(types) - 1)
+            yield tuple(kind(value) for kind, value in zip(types, values, strict=True))
+        except ValueError:
+            kinds = ", ".join(kind.__name__ for kind in types)
+            raise UserError(
+                f"{source} line {number} is '{line[:80]}' where the fields {kinds} are expected; "
+                "download the archive again"
+            ) from None
+
+
+def halves(items: Iterable[Item], classes: Collection[int]) -> Split:
+    """Give the images of the lower half of the class ids to training, the others to testing.
+
+    The rule of CUB (1-100 / 101-200) and Cars (1-98 / 99-196): pytorch-metric-learning
+    datasets/cub.py and cars196.py. Of an odd number of classes, testing gets one more.
+    """
+    first = set(sorted(classes)[: len(classes) // 2])
+    train: list[Item] = []
+    test: list[Item] = []
+    for item in items:
+        (train if item.label in first else test).append(item)
+    return Split(train, test)

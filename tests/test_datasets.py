@@ -1,0 +1,394 @@
+import gzip
+import io
+import re
+import stat
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from layouts import LAYOUTS, TRUTH, cars_annotations, jpeg, pack, text
+from tcmbench import datasets
+from tcmbench.datasets.archives import unpack
+from tcmbench.datasets.base import Counts, Split
+from tcmbench.datasets.decode import check_images
+from tcmbench.datasets.labels import halves, rows
+from tcmbench.errors import UserError
+from tcmbench.manifests import Item
+
+NAMES = sorted(LAYOUTS)
+CUB = "CUB_200_2011/"
+
+# Images, classes of both halves, as published (protocol.md, section 5).
+PUBLISHED = {
+    "cub": Counts(5_864, 100, 5_924, 100),
+    "cars196": Counts(8_054, 98, 8_131, 98),
+    "sop": Counts(59_551, 11_318, 60_502, 11_316),
+    "inat2018": Counts(325_846, 5_690, 136_093, 2_452),
+}
+
+
+def read(name, archives, tmp_path):
+    return datasets.load(name).read(pack(tmp_path / "archives", archives), tmp_path / "images")
+
+
+def rows_of(items):
+    return {(item.path, item.label, item.class_name) for item in items}
+
+
+def files_below(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+# Readers
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reader_gives_the_split_worked_out_by_hand(name, tmp_path):
+    split = read(name, LAYOUTS[name](), tmp_path)
+    assert (rows_of(split.train), rows_of(split.test)) == TRUTH[name]
+    assert len(split.train) + len(split.test) == sum(map(len, TRUTH[name]))
+    split.check()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reader_unpacks_the_listed_images_and_nothing_else(name, tmp_path):
+    archives = LAYOUTS[name]()
+    read(name, archives, tmp_path)
+    listed = {path for half in TRUTH[name] for path, _, _ in half}
+    assert files_below(tmp_path / "images") == listed
+    members = archives[datasets.load(name).archives[0].name]
+    for path in listed:
+        (content,) = (value for member, value in members.items() if member.endswith(f"/{path}"))
+        assert (tmp_path / "images" / path).read_bytes() == content
+
+
+def test_member_names_may_begin_with_a_dot(tmp_path):
+    archives = LAYOUTS["cub"]()
+    archives["CUB_200_2011.tgz"] = {f"./{k}": v for k, v in archives["CUB_200_2011.tgz"].items()}
+    assert rows_of(read("cub", archives, tmp_path).test) == TRUTH["cub"][1]
+
+
+def test_label_files_may_have_windows_line_ends_and_a_last_empty_line(tmp_path):
+    archives = LAYOUTS["sop"]()
+    members = archives["Stanford_Online_Products.zip"]
+    for member in [m for m in members if "Ebay" in m]:
+        members[member] = members[member].replace(b"\n", b"\r\n") + b"\r\n"
+    assert rows_of(read("sop", archives, tmp_path).train) == TRUTH["sop"][0]
+
+
+def test_a_class_without_images_still_counts_for_the_middle(tmp_path):
+    archives = LAYOUTS["cub"]()
+    members = archives["CUB_200_2011.tgz"]
+    for table in ("images", "image_class_labels"):
+        lines = members[f"{CUB}{table}.txt"].decode().splitlines()
+        members[f"{CUB}{table}.txt"] = text(*lines[:6])
+    # Images of the classes 1 to 4 remain, of 6 classes in classes.txt.
+    split = read("cub", archives, tmp_path)
+    assert {item.label for item in split.train} == {1, 2, 3}
+    assert {item.label for item in split.test} == {4}
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "source"),
+    [
+        (
+            "cub",
+            "CUB_200_2011/images/002.Laysan_Albatross/Laysan_Albatross_0002_1027.jpg",
+            "images.txt",
+        ),
+        ("cars196", "car_ims/000005.jpg", "cars_annos.mat"),
+        ("sop", "Stanford_Online_Products/chair_final/400668651171_0.JPG", "Ebay_test.txt"),
+        ("inat2018", f"train_val2018/Aves/3077/{4:032x}.jpg", "inat_dataset_splits.zip"),
+    ],
+)
+def test_an_image_that_is_listed_but_absent_is_named(name, image, source, tmp_path):
+    archives = LAYOUTS[name]()
+    archive = datasets.load(name).archives[0].name
+    del archives[archive][image]
+    with pytest.raises(UserError) as error:
+        read(name, archives, tmp_path)
+    message = str(error.value)
+    assert source in message
+    assert f"names 1 images that are not in {tmp_path / 'archives' / archive}" in message
+    assert f"the first is '{image}'" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "archive", "member"),
+    [
+        ("cub", "CUB_200_2011.tgz", "CUB_200_2011/classes.txt"),
+        ("sop", "Stanford_Online_Products.zip", "Stanford_Online_Products/Ebay_test.txt"),
+        ("inat2018", "val2018.json.tar.gz", "val2018.json"),
+        ("inat2018", "inat_dataset_splits.zip", "Inat_dataset_splits/Inaturalist_train_set1.txt"),
+    ],
+)
+def test_a_missing_label_member_is_named(name, archive, member, tmp_path):
+    archives = LAYOUTS[name]()
+    del archives[archive][member]
+    with pytest.raises(UserError, match=f"{archive} has no member '{re.escape(member)}'"):
+        read(name, archives, tmp_path)
+
+
+def test_cub_refuses_labels_that_do_not_fit_the_images(tmp_path):
+    archives = LAYOUTS["cub"]()
+    members = archives["CUB_200_2011.tgz"]
+    lines = members[f"{CUB}image_class_labels.txt"].decode().splitlines()
+    members[f"{CUB}image_class_labels.txt"] = text(*lines[:-1])
+    with pytest.raises(UserError, match=r"do not fit together \(10 images, 9 labels, 0 unknown"):
+        read("cub", archives, tmp_path)
+    members[f"{CUB}image_class_labels.txt"] = text(*lines[:-1], "10 77")
+    with pytest.raises(UserError, match=r"10 labels, 1 unknown classes"):
+        read("cub", archives, tmp_path)
+
+
+@pytest.mark.parametrize("label", [0, 5])
+def test_cars_refuses_a_class_without_a_name(label, tmp_path):
+    archives = LAYOUTS["cars196"]() | {"cars_annos.mat": cars_annotations([(1, 1), (2, label)])}
+    with pytest.raises(UserError, match=r"cars_annos\.mat is truncated or damaged, or is not the"):
+        read("cars196", archives, tmp_path)
+
+
+@pytest.mark.parametrize("keep", [0, 60, 200, -40])
+def test_cars_refuses_a_truncated_label_file(keep, tmp_path):
+    archives = LAYOUTS["cars196"]()
+    archives["cars_annos.mat"] = archives["cars_annos.mat"][:keep]
+    with pytest.raises(UserError, match=r"cars_annos\.mat is truncated or damaged"):
+        read("cars196", archives, tmp_path)
+
+
+def test_inat_refuses_a_listed_image_without_a_class(tmp_path):
+    archives = LAYOUTS["inat2018"]()
+    member = "Inat_dataset_splits/Inaturalist_test_set1.txt"
+    archives["inat_dataset_splits.zip"][member] += b"train_val2018/Aves/3077/none.jpg\n"
+    with pytest.raises(UserError, match=r"splits\.zip lists 'train_val2018/Aves/3077/none\.jpg'"):
+        read("inat2018", archives, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"images": []}', b'{"images": [{"id": 1}]}'])
+def test_inat_refuses_another_json(content, tmp_path):
+    archives = LAYOUTS["inat2018"]()
+    archives["train2018.json.tar.gz"]["train2018.json"] = content
+    with pytest.raises(UserError, match=r"train2018\.json in .* is not the published file"):
+        read("inat2018", archives, tmp_path)
+
+
+# The split
+
+
+def item(label, path):
+    return Item(path, label, f"class {label}")
+
+
+def test_halves_go_by_sorted_id_and_the_odd_class_is_for_testing():
+    items = [item(label, f"{label}.jpg") for label in (30, 2, 7, 100, 1)]
+    split = halves(items, [30, 2, 7, 100, 1])
+    assert [i.label for i in split.train] == [2, 1]
+    assert [i.label for i in split.test] == [30, 7, 100]
+
+
+def test_halves_of_the_published_numbers_of_classes():
+    for total, last in ((200, 100), (196, 98)):
+        split = halves([item(i, f"{i}") for i in range(1, total + 1)], range(1, total + 1))
+        assert [i.label for i in split.train] == list(range(1, last + 1))
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        ([], [item(1, "a")], "list no training image"),
+        ([item(1, "a")], [], "list no test image"),
+        (
+            [item(1, "a"), item(3, "b")],
+            [item(3, "c"), item(1, "d")],
+            r"class 1 is in both .*\(2 such",
+        ),
+        ([item(1, "a"), item(1, "a")], [item(2, "b")], "list 'a' twice"),
+        ([item(1, "a")], [item(2, "a")], "list 'a' twice"),
+    ],
+)
+def test_a_split_that_is_not_open_world_is_refused(train, test, message):
+    with pytest.raises(UserError, match=message):
+        Split(train, test).check()
+
+
+def test_label_lines_of_another_shape_are_named():
+    assert list(rows("# head\n7 a b\n\n 8 c \n", "x", int, str, header=1)) == [(7, "a b"), (8, "c")]
+    for bad in ("7", "x a"):
+        with pytest.raises(UserError, match=f"images.txt line 2 is '{bad}'"):
+            list(rows(f"1 a\n{bad}\n", "images.txt", int, str))
+
+
+# Damage
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_archive_is_named(name, share, tmp_path):
+    pack(tmp_path / "archives", LAYOUTS[name]())
+    archive = tmp_path / "archives" / datasets.load(name).archives[0].name
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(UserError, match=rf"{archive.name} is truncated or damaged .* delete it"):
+        datasets.load(name).read(tmp_path / "archives", tmp_path / "images")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_something_that_is_no_archive_is_named(name, tmp_path):
+    archive = datasets.load(name).archives[0].name
+    archives = LAYOUTS[name]() | {archive: b"<html>Quota exceeded</html>" * 100}
+    with pytest.raises(UserError, match=f"{archive} is truncated or damaged"):
+        read(name, archives, tmp_path)
+
+
+def test_every_truncation_of_a_tar_is_noticed_even_where_all_images_were_read(tmp_path):
+    archive = pack(tmp_path, {"a.tgz": {"r/1.jpg": jpeg(1), "r/2.jpg": jpeg(2)}}) / "a.tgz"
+    whole = archive.read_bytes()
+    for end in range(0, len(whole), 7):
+        archive.write_bytes(whole[:end])
+        with pytest.raises(UserError, match="is truncated or damaged"):
+            unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
+    archive.write_bytes(whole)
+    unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
+
+
+def test_damage_behind_the_last_member_is_noticed(tmp_path):
+    archive = pack(tmp_path, {"a.tgz": {"r/1.jpg": jpeg(1)}}) / "a.tgz"
+    # Tars may be padded without limit; the checksum stands behind the padding.
+    padded = gzip.compress(gzip.decompress(archive.read_bytes()) + bytes(1_000_000))
+    archive.write_bytes(padded)
+    unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
+    archive.write_bytes(padded[:-9])
+    with pytest.raises(UserError, match="is truncated or damaged"):
+        unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
+
+
+@pytest.mark.parametrize("name", ["a.tgz", "a.zip"])
+def test_a_wrong_checksum_is_noticed(name, tmp_path):
+    archive = pack(tmp_path, {name: {"r/1.jpg": jpeg(1)}}) / name
+    content = bytearray(archive.read_bytes())
+    # A gzip stream ends with checksum and length; a zip has the checksum 14 bytes into a member.
+    content[-8 if name == "a.tgz" else content.index(b"PK\1\2") + 16] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(UserError, match="is truncated or damaged"):
+        unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
+
+
+# Hostile archives
+
+
+def hostile_tar(path, name, kind=tarfile.REGTYPE, link=""):
+    with tarfile.open(path, "w:gz") as tar:
+        for member in ("r/1.jpg", name):
+            info = tarfile.TarInfo(member)
+            if member == name:
+                info.type, info.linkname = kind, link
+            info.size = 4 if info.isreg() else 0
+            tar.addfile(info, io.BytesIO(b"evil"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "link", "flaw"),
+    [
+        ("r/../../evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
+        ("../evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
+        ("/tmp/evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
+        ("r/evil.jpg", tarfile.SYMTYPE, "/etc/passwd", "is a link or a device"),
+        ("r/evil.jpg", tarfile.LNKTYPE, "r/1.jpg", "is a link or a device"),
+        ("r/evil.jpg", tarfile.CHRTYPE, "", "is a link or a device"),
+        ("r/evil.jpg", tarfile.FIFOTYPE, "", "is a link or a device"),
+    ],
+)
+def test_a_hostile_tar_is_refused(name, kind, link, flaw, tmp_path):
+    archive = tmp_path / "in" / "a.tgz"
+    archive.parent.mkdir()
+    hostile_tar(archive, name, kind, link)
+    before = files_below(tmp_path)
+    with pytest.raises(UserError, match=f"holds '{re.escape(name)}', which {flaw}"):
+        unpack(archive, "r/", ["../../evil.jpg", "evil.jpg"], tmp_path / "out" / "images", "list")
+    assert files_below(tmp_path) == before
+    assert not Path("/tmp/evil.jpg").exists()
+
+
+@pytest.mark.parametrize("name", ["r/../../evil.jpg", "/tmp/evil.jpg", "r/link.jpg"])
+def test_a_hostile_zip_is_refused(name, tmp_path):
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as bundle:
+        info = zipfile.ZipInfo(name)
+        kind = stat.S_IFLNK if "link" in name else stat.S_IFREG
+        info.external_attr = (kind | 0o644) << 16
+        bundle.writestr(info, "/etc/passwd")
+    with pytest.raises(UserError, match=f"holds '{re.escape(name)}', which "):
+        unpack(archive, "r/", ["../../evil.jpg", "link.jpg"], tmp_path / "o" / "images", "list")
+    assert files_below(tmp_path) == {"a.zip"}
+
+
+def test_a_hostile_label_file_writes_nothing_outside(tmp_path):
+    archives = LAYOUTS["cub"]()
+    members = archives["CUB_200_2011.tgz"]
+    members[f"{CUB}images.txt"] = members[f"{CUB}images.txt"].replace(
+        b"001.Black", b"../../001.Black"
+    )
+    before = files_below(pack(tmp_path / "archives", archives))
+    with pytest.raises(UserError, match="names 2 images that are not in"):
+        datasets.load("cub").read(tmp_path / "archives", tmp_path / "deep" / "images")
+    outside = {p for p in files_below(tmp_path) if not p.startswith("deep/images/")}
+    assert outside == {f"archives/{name}" for name in before}
+
+
+# Images
+
+
+def test_grey_and_cmyk_images_are_fine_and_a_cut_one_is_named(tmp_path):
+    for seed in range(1, 7):
+        (tmp_path / f"{seed}.jpg").write_bytes(jpeg(seed))
+    names = [f"{seed}.jpg" for seed in range(1, 7)]
+    check_images(tmp_path, names, Path("a.tgz"))
+    for content in (jpeg(4)[:300], jpeg(4)[:-100], b"", b"not an image"):
+        (tmp_path / "4.jpg").write_bytes(content)
+        with pytest.raises(UserError, match=r"the image 4\.jpg cannot be decoded .* from a\.tgz"):
+            check_images(tmp_path, names, Path("a.tgz"))
+
+
+# The tables
+
+
+def test_a_dataset_is_known_by_its_file_name():
+    assert datasets.names() == NAMES
+    with pytest.raises(UserError, match="there is no dataset 'cars'; did you mean 'cars196'"):
+        datasets.load("cars")
+    for helper in ("base", "archives", "../cub", "", "cub.DATASET"):
+        with pytest.raises(UserError, match="there is no dataset"):
+            datasets.load(helper)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_table_of_a_dataset_is_well_formed(name):
+    dataset = datasets.load(name)
+    assert dataset.counts == PUBLISHED[name]
+    assert dataset.title
+    assert dataset.licence
+    assert dataset.licence_url.startswith("https://")
+    files = [archive.name for archive in dataset.archives]
+    assert sorted(files) == sorted(set(files)) == sorted(LAYOUTS[name]())
+    assert dataset.unpacked_bytes > sum(archive.size or 0 for archive in dataset.archives)
+    for archive in dataset.archives:
+        assert archive.urls
+        assert all(url.startswith(("https://", "ftp://")) for url in archive.urls)
+        assert archive.sha256 is None or re.fullmatch("[0-9a-f]{64}", archive.sha256)
+        assert archive.md5 is None or re.fullmatch("[0-9a-f]{32}", archive.md5)
+        # The one file for which nobody has published a hash.
+        assert archive.sha256 or archive.md5 or archive.name == "inat_dataset_splits.zip"
+
+
+def test_the_room_is_light_to_enter():
+    heavy = "{'torch', 'numpy', 'scipy', 'PIL', 'pandas'}"
+    code = (
+        "import sys; from tcmbench import datasets; datasets.names(); "
+        f"assert not {heavy} & set(sys.modules)"
+    )
+    source = Path(datasets.__file__).parents[2]
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=source)
