@@ -1,0 +1,109 @@
+"""Image files to uint8 tensors: the training view with its chance, the evaluation view without.
+
+Decoding is Pillow's and resampling is bilinear, as in the official code; every image becomes RGB,
+so grey and CMYK files count like any other. Normalisation happens on the device, see `normalize`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import transforms
+
+from tcmbench.errors import UserError
+
+# ImageNet statistics for every backbone, as the official code has it (RS datasets.py L299-305).
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class ViewSpec:
+    """Sizes in pixels and the chances of the training view; a part of a run's configuration."""
+
+    resize: int
+    crop: int
+    crop_scale: tuple[float, float]
+    flip: float
+
+
+class Draw(NamedTuple):
+    """One training image to load: its row in the manifest and the seed of its augmentation."""
+
+    row: int
+    seed: int
+
+
+class TrainingView(Dataset[Tensor]):
+    """Random resized crops with flips: `view[Draw]` -> uint8 [3, crop, crop].
+
+    The seed comes with the draw, so pixels depend neither on workers nor on what was drawn before.
+    """
+
+    def __init__(self, paths: Sequence[Path], spec: ViewSpec) -> None:
+        self.paths = paths
+        self.transform = transforms.Compose(
+            [
+                transforms.RandomResizedCrop(spec.crop, scale=spec.crop_scale),
+                transforms.RandomHorizontalFlip(spec.flip),
+                transforms.PILToTensor(),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, draw: Draw) -> Tensor:
+        image = load_rgb(self.paths[draw.row])
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(draw.seed)
+            pixels: Tensor = self.transform(image)
+        return pixels
+
+
+class EvaluationView(Dataset[Tensor]):
+    """Short side resized, centre cropped: `view[i]` -> uint8 [3, crop, crop]."""
+
+    def __init__(self, paths: Sequence[Path], spec: ViewSpec) -> None:
+        self.paths = paths
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize(spec.resize),
+                transforms.CenterCrop(spec.crop),
+                transforms.PILToTensor(),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        pixels: Tensor = self.transform(load_rgb(self.paths[index]))
+        return pixels
+
+
+def load_rgb(path: Path) -> Image.Image:
+    """Decode an image file into RGB.
+
+    Raises:
+        UserError: the file is missing or cannot be decoded.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UserError(
+            f"image {path} cannot be read ({error}); prepare the dataset again"
+        ) from None
+
+
+def normalize(images: Tensor) -> Tensor:
+    """Turn uint8 images [B, 3, H, W] into float32 with ImageNet's mean and deviation."""
+    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
+    std = torch.tensor(STD, device=images.device).view(3, 1, 1)
+    return (images.float() / 255.0 - mean) / std

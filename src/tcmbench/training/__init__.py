@@ -1,0 +1,1 @@
+"""The training loop: which dataset or loss it trains is none of its business."""

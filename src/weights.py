@@ -1,0 +1,69 @@
+"""Get the weights that a backbone starts from.
+
+python src/weights.py --timm NAME --source hub|digits --out FILE.safetensors
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from tcmbench.errors import UserError, run_command
+from tcmbench.files import sha256, write_json
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    description = "Fetch a backbone's published weights, or pretrain it on single digits."
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--timm", required=True, help="timm model name with its tag")
+    parser.add_argument(
+        "--model-args", type=json.loads, default={}, help="arguments of the model as JSON"
+    )
+    parser.add_argument("--source", choices=["hub", "digits"], default="hub", help="default: hub")
+    parser.add_argument("--out", type=Path, required=True, help=".safetensors file to write")
+    return parser
+
+
+def command(arguments: argparse.Namespace) -> None:
+    """Write the weights, and beside them a .json that says where they come from."""
+    from tcmbench.provenance import provenance
+
+    made = _hub(arguments) if arguments.source == "hub" else _digits(arguments)
+    record = {
+        "timm": arguments.timm,
+        "model_args": arguments.model_args,
+        "source": arguments.source,
+        "sha256": sha256(arguments.out),
+        **made,
+        **provenance(),
+    }
+    write_json(arguments.out.with_suffix(".json"), record)
+
+
+def _hub(arguments: argparse.Namespace) -> dict[str, Any]:
+    import timm
+
+    from tcmbench.models import save_tensors
+
+    try:
+        model = timm.create_model(
+            arguments.timm, pretrained=True, num_classes=0, **arguments.model_args
+        )
+    except Exception as error:  # the hub's client raises its own, the network's and the system's
+        raise UserError(
+            f"the weights of {arguments.timm} cannot be had ({type(error).__name__}: {error}); "
+            f"on a machine with network run the same command, then copy its file to {arguments.out}"
+        ) from None
+    save_tensors(model, arguments.out)
+    return {"hub": timm.get_pretrained_cfg_value(arguments.timm, "hf_hub_id")}
+
+
+def _digits(arguments: argparse.Namespace) -> dict[str, Any]:
+    from tcmbench.pretraining import pretrain
+
+    return pretrain(arguments.timm, arguments.model_args, arguments.out)
+
+
+if __name__ == "__main__":
+    run_command(parser(), command)
