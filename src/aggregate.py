@@ -1,0 +1,40 @@
+"""Gather measured runs into tables.
+
+python src/aggregate.py --suite NAME --out FOLDER RUN_FOLDER [RUN_FOLDER ...]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tcmbench.errors import run_command
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    builder = argparse.ArgumentParser(
+        description="Write runs.csv (one row a run) and comparisons.csv, .md, .tex and .html "
+        "(one row a pair of base loss and base loss + TCM; change = +TCM minus base)."
+    )
+    builder.add_argument("--suite", required=True, help="name of the suite, for the footnote")
+    builder.add_argument("--out", required=True, type=Path, help="folder for the tables")
+    builder.add_argument(
+        "runs",
+        nargs="+",
+        type=Path,
+        metavar="RUN_FOLDER",
+        help="{dataset}/{backbone}/{loss}/{base|tcm}/seed{number} with metrics.json and run.json",
+    )
+    return builder
+
+
+def command(arguments: argparse.Namespace) -> None:
+    """Write the tables; name on standard error each run that found no partner."""
+    from tcmbench.tables import write_tables
+
+    for note in write_tables(arguments.runs, arguments.suite, arguments.out):
+        print(f"note: {note}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_command(parser(), command)

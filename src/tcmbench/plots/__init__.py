@@ -1,0 +1,1 @@
+"""Pictures of measured runs; one file a figure."""

@@ -1,0 +1,75 @@
+"""What all figures share: sizes, colours, and how they are written."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tcmbench.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# Widths in inches: the text width of a page and of one of two columns.
+FULL, COLUMN = 7.0, 3.3
+DPI = 200
+
+# Okabe and Ito's palette, told apart by colour-blind readers too.
+INK, GREY, LIGHT = "#1a1a1a", "#6b6b6b", "#e4e4e4"
+VARIANT_COLOURS = {"base": "#E69F00", "tcm": "#0072B2"}
+BETTER, WORSE = "#009E73", "#D55E00"
+
+# Typed loosely: matplotlib's stubs list every key by name.
+SETTINGS: Any = {
+    "font.family": "sans-serif",
+    # Verdana has the widths of DejaVu, which is where a browser without DejaVu goes next.
+    "font.sans-serif": ["DejaVu Sans", "Verdana", "Arial"],
+    "font.size": 7,
+    "axes.titlesize": 7,
+    "axes.labelsize": 7,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "legend.fontsize": 6.5,
+    "figure.titlesize": 8,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.frameon": False,
+    # Text stays text: searchable, and editable in a vector program.
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    # Names inside an SVG are random unless salted; equal input shall give equal bytes.
+    "svg.hashsalt": "tcm-bench",
+}
+METADATA: dict[str, dict[str, None]] = {
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+    "png": {"Software": None},
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the style of this project; leaves matplotlib's own settings as they were."""
+    import matplotlib
+
+    with matplotlib.rc_context(SETTINGS):
+        yield
+
+
+def save(figure: "Figure", folder: Path, name: str) -> None:
+    """Write `folder/name` as .svg, .pdf and .png, each whole or not at all, with no time in it."""
+    with styled():
+        for suffix, metadata in METADATA.items():
+            with atomic_path(folder / f"{name}.{suffix}") as temporary:
+                figure.savefig(temporary, dpi=DPI, metadata=metadata)

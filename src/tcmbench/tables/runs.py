@@ -1,0 +1,138 @@
+"""Run folders, read and paired: the same seed without and with TCM."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tcmbench.config import Run
+from tcmbench.errors import UserError
+from tcmbench.files import read_json
+from tcmbench.tables.names import VARIANTS, cell_order
+
+LAYOUT = "{dataset}/{backbone}/{loss}/{base|tcm}/seed{number}"
+MEASURED = ("recall_at_1", "opis", "epsilon_opis")
+# Runs that differ in one of these were not measured alike and do not belong into one table.
+SETTINGS = ("far_range", "frr_range", "num_thresholds", "beta", "epsilon")
+
+Cell = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """One run folder: who it is (from its path), what was measured, where it comes from."""
+
+    run: Run
+    folder: Path
+    metrics: dict[str, Any]
+    record: dict[str, Any]
+
+    @property
+    def cell(self) -> Cell:
+        """Dataset, backbone and loss: what the two variants of a comparison share."""
+        return self.run.dataset, self.run.backbone, self.run.loss
+
+    @property
+    def scale(self) -> str:
+        """Return `full` or `miniature`."""
+        return str(self.record.get("config", {}).get("scale", "full"))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The runs of one dataset, backbone and loss, as (base, tcm) pairs of the same seed."""
+
+    cell: Cell
+    pairs: tuple[tuple[MeasuredRun, MeasuredRun], ...]
+
+
+def read_runs(folders: Iterable[Path | str]) -> list[MeasuredRun]:
+    """Read run folders, in the order of print.
+
+    Raises:
+        UserError: no folder, a folder that is no run, the same run twice, or runs of another
+            scale or measured with other settings than the rest.
+    """
+    runs = sorted((_read(Path(folder)) for folder in folders), key=_order)
+    if not runs:
+        raise UserError("no run folder was given; name at least one base and one tcm run")
+    for first, second in pairwise(runs):
+        if first.run == second.run:
+            raise UserError(
+                f"{first.folder} and {second.folder} are the same run; name each run once"
+            )
+    _check_alike(runs)
+    return runs
+
+
+def pair(runs: Sequence[MeasuredRun]) -> tuple[list[Comparison], list[str]]:
+    """Pair base and tcm runs by seed; also say in sentences which runs found no partner.
+
+    Raises:
+        UserError: not one pair.
+    """
+    comparisons, notes = [], []
+    for cell in dict.fromkeys(run.cell for run in runs):
+        by_variant: dict[str, dict[int, MeasuredRun]] = {name: {} for name in VARIANTS}
+        for run in runs:
+            if run.cell == cell:
+                by_variant[run.run.variant][run.run.seed] = run
+        base, tcm = by_variant["base"], by_variant["tcm"]
+        seeds = sorted(base.keys() & tcm.keys())
+        if seeds:
+            comparisons.append(Comparison(cell, tuple((base[s], tcm[s]) for s in seeds)))
+        notes += [
+            f"{run.folder} is left out of the comparisons: its partner is missing, the run of "
+            f"variant '{other}' with the same seed"
+            for variant, other in (("base", "tcm"), ("tcm", "base"))
+            for seed, run in by_variant[variant].items()
+            if seed not in by_variant[other]
+        ]
+    if not comparisons:
+        raise UserError(
+            "no comparison can be made: no seed has both a base and a tcm run of the same "
+            "dataset, backbone and loss; add the missing variant"
+        )
+    return comparisons, notes
+
+
+def _read(folder: Path) -> MeasuredRun:
+    run = _identity(folder)
+    metrics = read_json(folder / "metrics.json")
+    for key in MEASURED:
+        if not isinstance(metrics.get(key), int | float):
+            raise UserError(
+                f"{folder / 'metrics.json'} has no number '{key}'; evaluate the run again"
+            )
+    return MeasuredRun(run, folder, metrics, read_json(folder / "run.json"))
+
+
+def _identity(folder: Path) -> Run:
+    parts = folder.absolute().parts[-5:]
+    seed = re.fullmatch(r"seed(\d+)", parts[-1])
+    if len(parts) < 5 or seed is None or parts[3] not in VARIANTS:
+        raise UserError(f"{folder} is not a run folder; its path must end in {LAYOUT}")
+    dataset, backbone, loss, variant = parts[:4]
+    return Run(dataset, backbone, loss, variant, int(seed[1]))
+
+
+def _order(run: MeasuredRun) -> tuple[Any, ...]:
+    return *cell_order(*run.cell), run.run.variant, run.run.seed
+
+
+def _check_alike(runs: Sequence[MeasuredRun]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        if run.scale != first.scale:
+            raise UserError(
+                f"{run.folder} is of scale '{run.scale}' but {first.folder} of '{first.scale}'; "
+                "make a table of each scale"
+            )
+        for key in SETTINGS:
+            if run.metrics.get(key) != first.metrics.get(key):
+                raise UserError(
+                    f"{run.folder} was evaluated with {key} {run.metrics.get(key)} but "
+                    f"{first.folder} with {first.metrics.get(key)}; evaluate both alike"
+                )

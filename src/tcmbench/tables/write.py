@@ -1,0 +1,45 @@
+"""Tables of a suite, each as a whole file."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcmbench.files import atomic_path
+from tcmbench.tables.cells import printed_lines, printed_metrics
+from tcmbench.tables.frames import comparisons_frame, runs_frame
+from tcmbench.tables.latex import latex
+from tcmbench.tables.markdown import markdown
+from tcmbench.tables.notes import table_notes
+from tcmbench.tables.page import page
+from tcmbench.tables.runs import pair, read_runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def write_tables(folders: Iterable[Path | str], suite: str, out: Path) -> list[str]:
+    """Write runs.csv and comparisons.{csv,md,tex,html} of the run folders into `out`.
+
+    Returns:
+        One sentence for each run that found no partner and is in runs.csv alone.
+
+    Raises:
+        UserError: as `read_runs` and `pair`.
+    """
+    runs = read_runs(folders)
+    comparisons, left_out = pair(runs)
+    frame = comparisons_frame(comparisons, suite)
+    metrics = printed_metrics(frame)
+    lines = printed_lines(frame, metrics)
+    notes = table_notes(comparisons, suite)
+    _write_csv(out / "runs.csv", runs_frame(runs, suite))
+    _write_csv(out / "comparisons.csv", frame)
+    for suffix, render in ((".md", markdown), (".tex", latex), (".html", page)):
+        with atomic_path(out / f"comparisons{suffix}") as temporary:
+            temporary.write_text(render(metrics, lines, notes), encoding="utf-8")
+    return left_out
+
+
+def _write_csv(path: Path, frame: "pd.DataFrame") -> None:
+    with atomic_path(path) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n")

@@ -1,0 +1,335 @@
+"""Figures: what is drawn, on which axes, in which files; and the texts that the report shows."""
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from run_folders import CUB, write_pair, write_utility
+from tcmbench.errors import UserError
+from tcmbench.plots import curves, style, summary, utility
+from tcmbench.tables import write_tables
+
+ROOT = Path(__file__).parents[1]
+BASE_RANGE, TCM_RANGE = (0.8, 1.0), (0.7, 0.85)
+
+
+def bells(seed, span, classes=7, points=11):
+    """Thresholds [K] and rising curves [T, K] in 0 to 1."""
+    thresholds = np.linspace(*span, points)
+    centres = np.random.default_rng(seed).uniform(*span, (classes, 1))
+    return thresholds, 1 / (1 + np.exp(-(thresholds - centres) / 0.05))
+
+
+def write_curves(root, cell=CUB, seed=0, classes=7, **options):
+    base, tcm = write_pair(
+        root, cell, seed, {"opis": 0.0123, "recall_at_1": 0.5}, {"opis": 0.0045}, **options
+    )
+    write_utility(base, *bells(seed, BASE_RANGE, classes))
+    write_utility(tcm, *bells(seed + 50, TCM_RANGE, classes))
+    return [base, tcm]
+
+
+def thin_lines(axes):
+    # The band between the quantiles is a collection as well, but of polygons.
+    return next(found for found in axes.collections if hasattr(found, "get_segments"))
+
+
+# --- utility ------------------------------------------------------------------------------------
+
+
+def test_every_class_is_drawn_where_it_was_measured(tmp_path):
+    pairs, notes = curves.read_pairs(write_curves(tmp_path), "cub")
+    figure = utility.draw_pairs(pairs)
+    left, right = figure.axes
+    assert notes == []
+    for axes, seed, span in ((left, 0, BASE_RANGE), (right, 50, TCM_RANGE)):
+        thresholds, wanted = bells(seed, span)
+        segments = np.array(thin_lines(axes).get_segments())
+        assert segments.shape == (7, 11, 2)
+        np.testing.assert_array_equal(segments[:, :, 0], np.tile(thresholds, (7, 1)))
+        np.testing.assert_array_equal(segments[:, :, 1], wanted)
+        *quantiles, mean = axes.lines
+        np.testing.assert_allclose(mean.get_ydata(), wanted.mean(axis=0))
+        for line, share in zip(quantiles, (0.1, 0.9), strict=True):
+            np.testing.assert_allclose(line.get_ydata(), np.quantile(wanted, share, axis=0))
+        (shade,) = axes.patches
+        assert (shade.get_x(), shade.get_x() + shade.get_width()) == pytest.approx(span)
+
+
+def test_panels_share_axes_that_hold_both_ranges(tmp_path):
+    other = "cub/vit_b16/recall_at_k"
+    pairs, _ = curves.read_pairs(write_curves(tmp_path) + write_curves(tmp_path, other), "cub")
+    figures = [utility.draw_pairs(pairs)]
+    figures += [utility.draw_variant(pairs, variant) for variant in ("base", "tcm")]
+    limits = {axes.get_xlim() for figure in figures for axes in figure.axes}
+    assert len(limits) == 1
+    # 0.7 to 1.0 with 8 % of 0.3 on both sides.
+    assert limits.pop() == pytest.approx((0.676, 1.024))
+    assert len({axes.get_ylim() for figure in figures for axes in figure.axes}) == 1
+    assert [len(figure.axes) for figure in figures] == [4, 2, 2]
+    assert [axes.get_ylabel() for axes in figures[0].axes[::2]] == [
+        "ResNet-50 · Smooth-AP",
+        "ViT-B/16 · Recall@k",
+    ]
+    assert "OPIS 12.3 ×10⁻³, R@1 50.0 %" in figures[0].axes[0].get_title(loc="left")
+    assert "OPIS 4.50 ×10⁻³" in figures[0].axes[1].get_title(loc="left")
+    assert "OPIS 4.50 ×10⁻³" in figures[2].axes[0].get_title(loc="left")
+
+
+def test_an_odd_number_of_panels_leaves_no_empty_axes(tmp_path):
+    figure = utility.draw_variant(curves.read_pairs(write_curves(tmp_path), "cub")[0], "tcm")
+    assert [axes.get_visible() for axes in figure.axes] == [True, False]
+
+
+@pytest.mark.parametrize(("classes", "rasterized"), [(500, False), (501, True)])
+def test_many_classes_are_rasterized(tmp_path, classes, rasterized):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path, classes=classes), "cub")
+    left, right = utility.draw_pairs(pairs).axes
+    assert thin_lines(left).get_rasterized() is rasterized
+    assert thin_lines(right).get_rasterized() is rasterized
+    assert not left.lines[-1].get_rasterized()
+
+
+def test_lowest_common_seed_is_drawn(tmp_path):
+    folders = [*write_curves(tmp_path, seed=3), *write_curves(tmp_path, seed=1)]
+    folders += [write_curves(tmp_path, seed=0)[0]]
+    pairs, notes = curves.read_pairs(folders, "cub")
+    assert [(base.run.run.seed, tcm.run.run.seed) for base, tcm in pairs] == [(1, 1)]
+    assert "seed0 is left out" in notes[0]
+    assert "(seed 1)" in utility.draw_pairs(pairs).get_suptitle()
+
+
+def test_a_miniature_is_called_one(tmp_path):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path, scale="miniature"), "cub")
+    assert utility.draw_pairs(pairs).get_suptitle().startswith("CUB-200-2011 (miniature): ")
+
+
+def test_curves_of_another_dataset(tmp_path):
+    with pytest.raises(UserError, match="is not a run on 'sop'; leave it out"):
+        curves.read_pairs(write_curves(tmp_path), "sop")
+
+
+def test_missing_curves(tmp_path):
+    folders = write_curves(tmp_path)
+    (folders[1] / "utility.parquet").unlink()
+    with pytest.raises(UserError, match=r"utility\.parquet does not exist; evaluate the run with"):
+        curves.read_pairs(folders, "cub")
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (None, "is not a utility table"),
+        (pd.DataFrame({"class": [1]}), "is not a utility table"),
+        (
+            pd.DataFrame({"class": [1, 1], "threshold": [0.5, 0.5], "utility": [0.1, 0.2]}),
+            "is not a utility table",
+        ),
+        (
+            pd.DataFrame({"class": [1, 2], "threshold": [0.5, 0.6], "utility": [0.1, 0.2]}),
+            "lacks points of some curves",
+        ),
+        (pd.DataFrame({"class": [], "threshold": [], "utility": []}), "lacks points"),
+    ],
+    ids=["no parquet", "no columns", "twice", "gaps", "empty"],
+)
+def test_broken_curves(tmp_path, table, problem):
+    folders = write_curves(tmp_path)
+    path = folders[0] / "utility.parquet"
+    if table is None:
+        path.write_bytes(b"PAR1 nothing")
+    else:
+        table.to_parquet(path)
+    with pytest.raises(UserError, match=problem):
+        curves.read_pairs(folders, "cub")
+
+
+# --- summary ------------------------------------------------------------------------------------
+
+
+def comparisons(tmp_path, *changes, seeds=1):
+    """comparisons.csv of a base of R@1 0.5, OPIS 0.004, and one (R@1, OPIS) a cell."""
+    cells = ["cub/resnet50/smooth_ap", "cub/vit_b16/smooth_ap", "sop/resnet50/recall_at_k"]
+    folders = []
+    for cell, (recall, opis) in zip(cells, changes, strict=False):
+        for seed in range(seeds):
+            folders += write_pair(
+                tmp_path, cell, seed, tcm={"recall_at_1": recall + 0.01 * seed, "opis": opis}
+            )
+    write_tables(folders, "paper", tmp_path / "tables")
+    return pd.read_csv(tmp_path / "tables/comparisons.csv")
+
+
+def marks(axes):
+    """The markers of a panel: (x, y, colour, shape)."""
+    return [
+        (line.get_xdata()[0], line.get_ydata()[0], line.get_color(), line.get_marker())
+        for line in axes.lines
+        if line.get_marker() not in ("None", "none", None)
+    ]
+
+
+def test_summary_places_and_judges_each_comparison(tmp_path):
+    frame = comparisons(tmp_path, (0.6, 0.001), (0.4, 0.005), (0.5, 0.004))
+    left, middle, right = summary.draw_summary(frame).axes
+    assert [label.get_text() for label in left.get_yticklabels()] == [
+        "CUB-200-2011",
+        "ResNet-50 · Smooth-AP",
+        "ViT-B/16 · Smooth-AP",
+        "SOP",
+        "ResNet-50 · Recall@k",
+    ]
+    good, bad, equal = (summary.LOOKS[name] for name in ("better", "worse", "equal"))
+    assert marks(left)[1::2] == [(1.0, 1, *good), (5.0, 2, *bad), (4.0, 4, *equal)]
+    assert [mark[0] for mark in marks(left)[::2]] == [4.0, 4.0, 4.0]
+    found = marks(middle)
+    assert [mark[0] for mark in found] == pytest.approx([10, -10, 0])
+    assert [mark[1:] for mark in found] == [(1, *good), (2, *bad), (4, *equal)]
+    assert [mark[2:] for mark in marks(right)] == [equal] * 3
+    assert right.get_xlabel().startswith("change of 10%-OPIS (×10⁻³)")
+    # The first row is at the top.
+    assert left.get_ylim()[0] > left.get_ylim()[1]
+
+
+@pytest.mark.parametrize(("opis", "scale"), [(0.0003, "linear"), (0.0001, "log"), (0, "linear")])
+def test_summary_of_a_wide_range_is_logarithmic(tmp_path, opis, scale):
+    # Base is 0.004: 13 times 0.0003, 40 times 0.0001.
+    figure = summary.draw_summary(comparisons(tmp_path, (0.5, opis)))
+    assert figure.axes[0].get_xscale() == scale
+
+
+def test_summary_draws_intervals_of_several_seeds(tmp_path):
+    frame = comparisons(tmp_path, (0.6, 0.001), seeds=3)
+    figure = summary.draw_summary(frame)
+    drawn = [line.get_xdata() for line in figure.axes[1].lines if len(line.get_xdata()) == 2]
+    ends = 100 * frame.loc[0, ["recall_at_1_delta_low", "recall_at_1_delta_high"]].to_numpy(float)
+    assert any(np.allclose(np.asarray(x, dtype=float), ends) for x in drawn)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == [
+        "base",
+        "+TCM, better",
+        "+TCM, equal",  # 10%-OPIS
+        "95 % paired t-interval over seeds",
+    ]
+
+
+# --- files --------------------------------------------------------------------------------------
+
+
+def test_files_are_equal_for_equal_input(tmp_path):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path), "cub")
+    for folder in ("one", "two"):
+        style.save(utility.draw_pairs(pairs), tmp_path / folder, "figure")
+    for suffix, start in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):
+        content = (tmp_path / f"one/figure.{suffix}").read_bytes()
+        assert content.startswith(start)
+        assert content == (tmp_path / f"two/figure.{suffix}").read_bytes()
+    assert len(list((tmp_path / "one").iterdir())) == 3
+
+
+def test_text_in_a_vector_file_is_text(tmp_path):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path), "cub")
+    style.save(utility.draw_pairs(pairs), tmp_path, "figure")
+    content = (tmp_path / "figure.svg").read_text(encoding="utf-8")
+    for text in (
+        "CUB-200-2011: utility of each test class",
+        "ResNet-50 · Smooth-AP",
+        "base loss + TCM",
+        "OPIS 12.3 ×10⁻³, R@1 50.0 %",
+        "distance threshold d (L2, unit-norm embeddings)",
+        "utility U(d)",
+        "(F-score of sensitivity and specificity)",
+        "calibration range",
+    ):
+        assert text in content
+
+
+def test_style_leaves_matplotlib_alone(tmp_path):
+    import matplotlib
+
+    before = dict(matplotlib.rcParams)
+    pairs, _ = curves.read_pairs(write_curves(tmp_path), "cub")
+    style.save(utility.draw_variant(pairs, "base"), tmp_path, "figure")
+    assert dict(matplotlib.rcParams) == before
+
+
+def figures(*arguments):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "src/figures.py"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_commands_write_every_figure(tmp_path):
+    folders = write_curves(tmp_path)
+    write_tables(folders, "paper", tmp_path / "tables")
+    out = tmp_path / "figures"
+    for arguments in (
+        ("utility", "--dataset", "cub", *folders),
+        ("summary", "--tables", tmp_path / "tables"),
+    ):
+        done = figures(*arguments[:1], "--out", out, *arguments[1:])
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+    names = ("summary", "utility_cub", "utility_cub_base", "utility_cub_tcm")
+    wanted = {f"{name}.{suffix}" for name in names for suffix in ("svg", "pdf", "png")}
+    assert {path.name for path in out.iterdir()} == wanted
+
+
+def test_summary_without_tables(tmp_path):
+    done = figures("summary", "--tables", tmp_path, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "comparisons.csv does not exist; make it with src/aggregate.py" in done.stderr
+
+
+# --- texts of the report ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", ["full", "miniature"])
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "report").glob("*.rst")), ids=lambda path: path.name
+)
+def test_report_texts_are_valid(path, scale):
+    from docutils.core import publish_string
+    from jinja2 import Environment, StrictUndefined
+
+    snakemake = SimpleNamespace(
+        config={"suite": "demo", "suites": {"demo": {"scale": scale}}},
+        wildcards=SimpleNamespace(dataset="cub", variant="tcm"),
+    )
+    template = Environment(undefined=StrictUndefined).from_string(path.read_text(encoding="utf-8"))
+    # Level 1 stops at every remark of docutils, exit or not.
+    page = publish_string(
+        template.render(snakemake=snakemake),
+        writer="html5",
+        settings_overrides={"report_level": 1, "halt_level": 1, "embed_stylesheet": False},
+    ).decode()
+    assert "{{" not in page
+    if path.stem in ("workflow", "comparisons"):
+        assert ("miniatures" in page) == (scale == "miniature")
+
+
+def test_deviations_give_each_point_a_source_and_a_choice():
+    from docutils.core import publish_doctree
+    from docutils.nodes import entry, row
+
+    tree = publish_doctree((ROOT / "report/deviations.rst").read_text(encoding="utf-8"))
+    rows = [[cell.astext() for cell in found.findall(entry)] for found in tree.findall(row)]
+    assert all(len(cells) == 3 and all(cells) for cells in rows)
+    points = " ".join(cells[0] for cells in rows)
+    for point in ("Formula of OPIS", "ε-OPIS", "Calibration range", "Checkpoint", "Data"):
+        assert point in points
+
+
+def test_stylesheet_survives_the_report_template():
+    # Snakemake puts the stylesheet through a template that escapes these.
+    text = (ROOT / "report/report.css").read_text(encoding="utf-8")
+    assert not set(text) & set("<>\"'&")
