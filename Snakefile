@@ -1,0 +1,53 @@
+# The reproducibility benchmark of the Threshold-Consistent Margin loss, as a workflow.
+# What runs is said in config.yaml; how, in workflow/rules, one file a stage.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+report: "report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/weights.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/embed.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+for rule_file in CUSTOM_RULES:
+
+    include: rule_file
+
+
+rule all:
+    default_target: True
+    input:
+        TABLES,
+        FIGURES,
+        DEVIATIONS,
+
+
+rule data:
+    input:
+        MANIFESTS,
+
+
+rule models:
+    input:
+        MODELS,
+
+
+rule tables:
+    input:
+        TABLES,
+
+
+rule figures:
+    input:
+        FIGURES,

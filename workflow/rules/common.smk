@@ -1,0 +1,85 @@
+# The checked configuration, the runs of the chosen suite, and what all rules share. No rules.
+import json
+import os
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+ROOT = Path(str(workflow.current_basedir)).parents[1]
+SRC = ROOT / "src"
+# At the end of the path: a script named like a package of Snakemake's must not hide it.
+sys.path.append(str(SRC))
+
+from tcmbench import datasets, machine
+from tcmbench.config import Run, check, runs, train_config
+from tcmbench.errors import UserError
+from tcmbench.losses import available_losses
+from tcmbench.sources import sources
+from tcmbench.watch import RunWatcher
+
+try:
+    config = check(config, datasets.names(), available_losses())
+    RUNS = runs(config)
+    TRAIN_CONFIGS = {run: train_config(config, run) for run in RUNS}
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+SUITE = config["suite"]
+GRID = config["suites"][SUITE]
+SCALE = GRID["scale"]
+FULL = SCALE == "full"
+ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and FULL)
+DEVICE = "cuda" if ON_GPU else "cpu"
+# Rule files of the user's own are relative to the working directory, `include` to this file.
+CUSTOM_RULES = [str(Path(name).absolute()) for name in config["custom_rules"]]
+
+RUN = "results/runs/{dataset}/{backbone}/{loss}/{variant}/seed{seed}"
+
+
+wildcard_constraints:
+    dataset="|".join(GRID["datasets"]),
+    backbone="|".join(GRID["backbones"]),
+    loss="|".join(config["losses"]),
+    variant="base|tcm",
+    seed="[0-9]+",
+    suite="|".join(config["suites"]),
+    scale="full|miniature",
+
+
+# Snakemake ignores a resource without a limit: all trainings would start at once on one GPU.
+# `--resources gpu=N` wins. A machine without GPU is refused later, when jobs are about to start.
+if workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", max(1, machine.gpu_count()))
+
+
+onstart:
+    jobs = list(workflow.dag.needrun_jobs())
+    try:
+        if workflow.local_exec:
+            machine.require_gpu(
+                SUITE, sum(job.resources.get("gpu", 0) > 0 for job in jobs)
+            )
+        if config["check_disk"]:
+            needed = sum(job.resources.get("disk_mb", 0) for job in jobs)
+            machine.require_disk(SUITE, needed, Path("results"))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    RunWatcher.attach({job.jobid: job.rule.name for job in jobs})
+
+
+def run_of(wildcards, loss=None):
+    """The run that a job's wildcards name; generated rules have their loss in their paths."""
+    loss = loss or wildcards.loss
+    return Run(
+        wildcards.dataset,
+        wildcards.backbone,
+        loss,
+        wildcards.variant,
+        int(wildcards.seed),
+    )
+
+
+def script(name):
+    """A command of src/, as an input that is compared by content."""
+    return str(SRC / name)

@@ -1,0 +1,167 @@
+# Archives -> verified archives -> images and manifests.
+# Inputs: none at full scale; what the miniature rules render at miniature scale.
+# Outputs: results/data/{scale}/{dataset}/{archives/*,images,train.csv,test.csv,manifest.json}
+
+DATASETS = {name: datasets.load(name) for name in datasets.names()}
+
+MANIFESTS = collect(
+    "results/data/{scale}/{dataset}/{split}.csv",
+    scale=SCALE,
+    dataset=GRID["datasets"],
+    split=["train", "test"],
+)
+
+
+def archive_names(dataset):
+    """File names of a dataset's archives."""
+    return [archive.name for archive in DATASETS[dataset].archives]
+
+
+def published(wildcards):
+    """What stands in for the network: a miniature's archive and its hashes and counts."""
+    if wildcards.scale == "full":
+        return {}
+    folder = f"results/data/miniature/{wildcards.dataset}/published"
+    return {
+        "archive": f"{folder}/{wildcards.file}",
+        "expect": f"{folder}/expected.json",
+    }
+
+
+def download_options(wildcards, input):
+    """Where to fetch from, where it is not the published address."""
+    if wildcards.scale == "full":
+        return ""
+    return f'--url "file://$PWD/{input.archive}" --expect {input.expect}'
+
+
+def download_mb(wildcards):
+    """Size of an archive in MB; an unknown one counts as none."""
+    return int(
+        (DATASETS[wildcards.dataset].archive(wildcards.file).size or 0) / 1e6
+    ) * (wildcards.scale == "full")
+
+
+def unpacked_mb(wildcards):
+    """Size of a dataset's images in MB."""
+    return int(DATASETS[wildcards.dataset].unpacked_bytes / 1e6) * (
+        wildcards.scale == "full"
+    )
+
+
+def archives(wildcards):
+    """The verified archives of a dataset."""
+    return collect(
+        "results/data/{scale}/{dataset}/archives/{file}",
+        file=archive_names(wildcards.dataset),
+        allow_missing=True,
+    )
+
+
+def expected(wildcards):
+    """A miniature's own counts."""
+    if wildcards.scale == "full":
+        return []
+    return f"results/data/miniature/{wildcards.dataset}/published/expected.json"
+
+
+def prepare_sources(wildcards):
+    """What reads a dataset: the command's modules and the dataset's own file."""
+    return sources(SRC / "prepare.py") + sources(
+        SRC / "tcmbench/datasets" / f"{wildcards.dataset}.py"
+    )
+
+
+for DATASET in DATASETS:
+
+    rule:
+        name:
+            f"miniature_{DATASET}"
+        input:
+            script=script("miniature.py"),
+            code=sources(SRC / f"tcmbench/miniatures/{DATASET}.py"),
+        output:
+            archives=collect(
+                "results/data/miniature/{dataset}/published/{file}",
+                dataset=DATASET,
+                file=archive_names(DATASET),
+            ),
+            expected=f"results/data/miniature/{DATASET}/published/expected.json",
+        log:
+            f"results/data/miniature/{DATASET}/miniature.log",
+        benchmark:
+            f"results/data/miniature/{DATASET}/miniature.benchmark.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=1000,
+            runtime=10,
+        params:
+            dataset=DATASET,
+            folder=subpath(output.expected, parent=True),
+        shell:
+            "python {input.script} --dataset {params.dataset} --out {params.folder} > {log} 2>&1"
+
+
+rule download:
+    input:
+        unpack(published),
+        # The bytes are fixed by their hash, whatever fetched them.
+        script=ancient(script("download.py")),
+    output:
+        "results/data/{scale}/{dataset}/archives/{file}",
+    log:
+        "results/data/{scale}/{dataset}/logs/download_{file}.log",
+    benchmark:
+        "results/data/{scale}/{dataset}/logs/download_{file}.benchmark.tsv"
+    wildcard_constraints:
+        file="[^/]+",
+    retries: 2
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        disk_mb=download_mb,
+        runtime=1440,
+    params:
+        folder=subpath(output[0], parent=True),
+        options=download_options,
+    shell:
+        "python {input.script} --dataset {wildcards.dataset} --file {wildcards.file}"
+        " --out {params.folder} {params.options} > {log} 2>&1"
+
+
+rule prepare:
+    input:
+        archives=archives,
+        expect=expected,
+        script=script("prepare.py"),
+        code=prepare_sources,
+    output:
+        train="results/data/{scale}/{dataset}/train.csv",
+        test="results/data/{scale}/{dataset}/test.csv",
+        manifest="results/data/{scale}/{dataset}/manifest.json",
+        images=directory("results/data/{scale}/{dataset}/images"),
+    log:
+        "results/data/{scale}/{dataset}/logs/prepare.log",
+    benchmark:
+        "results/data/{scale}/{dataset}/logs/prepare.benchmark.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 4 if FULL else 1
+    resources:
+        mem_mb=4000,
+        disk_mb=unpacked_mb,
+        runtime=720,
+    params:
+        archives="results/data/{scale}/{dataset}/archives",
+        folder=subpath(output.manifest, parent=True),
+        expect=lambda wildcards, input: (
+            f"--expect {input.expect}" if input.expect else ""
+        ),
+    shell:
+        "python {input.script} --dataset {wildcards.dataset} --archives {params.archives}"
+        " --out {params.folder} {params.expect} > {log} 2>&1"

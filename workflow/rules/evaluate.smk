@@ -1,0 +1,36 @@
+# Recall@k and threshold consistency of the embeddings.
+# Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet
+
+EVALUATE_SOURCES = sources(SRC / "evaluate.py")
+
+
+rule evaluate:
+    input:
+        embeddings=f"{RUN}/embeddings.npz",
+        script=script("evaluate.py"),
+        code=EVALUATE_SOURCES,
+    output:
+        metrics=f"{RUN}/metrics.json",
+        utility=f"{RUN}/utility.parquet",
+    log:
+        f"{RUN}/evaluate.log",
+    benchmark:
+        f"{RUN}/evaluate.benchmark.tsv"
+    conda:
+        "../../envs/evaluate.yaml"
+    threads: 16 if FULL else 1
+    resources:
+        gpu=int(ON_GPU),
+        mem_mb=8000 if FULL else 1500,
+        runtime=120 if FULL else 10,
+        device=DEVICE,
+    params:
+        far=lookup("evaluation/far_range", within=config),
+        beta=lookup("evaluation/beta", within=config),
+        epsilon=lookup("evaluation/epsilon", within=config),
+        thresholds=lookup("evaluation/num_thresholds", within=config),
+    shell:
+        "python {input.script} --embeddings {input.embeddings} --out {output.metrics}"
+        " --utility {output.utility} --far {params.far} --beta {params.beta}"
+        " --epsilon {params.epsilon} --thresholds {params.thresholds}"
+        " --device {resources.device} > {log} 2>&1"

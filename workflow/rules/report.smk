@@ -1,0 +1,203 @@
+# Tables, figures and the texts of the report.
+# Inputs: metrics.json, run.json, utility.parquet of the suite's runs.
+# Outputs: results/tables/{suite}/*, results/figures/{suite}/*
+
+TABLES = collect(
+    "results/tables/{suite}/{name}",
+    suite=SUITE,
+    name=[
+        "runs.csv",
+        "comparisons.csv",
+        "comparisons.md",
+        "comparisons.tex",
+        "comparisons.html",
+    ],
+)
+FIGURES = collect(
+    "results/figures/{suite}/{name}.{format}",
+    suite=SUITE,
+    name=["summary"]
+    + collect(
+        "utility_{dataset}{variant}",
+        dataset=GRID["datasets"],
+        variant=["", "_base", "_tcm"],
+    ),
+    format=["svg", "pdf", "png"],
+)
+DEVIATIONS = f"results/tables/{SUITE}/deviations.html"
+
+
+def files_of(runs, name):
+    """One file of each run."""
+    return [f"{run.folder}/{name}" for run in runs]
+
+
+def runs_on(wildcards):
+    """The suite's runs on one dataset."""
+    return [run for run in RUNS if run.dataset == wildcards.dataset]
+
+
+def metrics_on(wildcards):
+    """Scores of the runs on one dataset."""
+    return files_of(runs_on(wildcards), "metrics.json")
+
+
+def records_on(wildcards):
+    """Provenance of the runs on one dataset."""
+    return files_of(runs_on(wildcards), "run.json")
+
+
+def curves_on(wildcards):
+    """Utility curves of the runs on one dataset."""
+    return files_of(runs_on(wildcards), "utility.parquet")
+
+
+def folders_on(wildcards):
+    """Folders of the runs on one dataset."""
+    return [run.folder for run in runs_on(wildcards)]
+
+
+rule comparisons:
+    input:
+        metrics=files_of(RUNS, "metrics.json"),
+        records=files_of(RUNS, "run.json"),
+        script=script("aggregate.py"),
+        code=sources(SRC / "aggregate.py"),
+    output:
+        runs="results/tables/{suite}/runs.csv",
+        csv="results/tables/{suite}/comparisons.csv",
+        md="results/tables/{suite}/comparisons.md",
+        tex="results/tables/{suite}/comparisons.tex",
+        html=report(
+            "results/tables/{suite}/comparisons.html",
+            caption="../../report/comparisons.rst",
+            category="Results",
+            labels={"Content": "Table of comparisons", "Variant": "base and +TCM"},
+        ),
+    log:
+        "results/tables/{suite}/comparisons.log",
+    benchmark:
+        "results/tables/{suite}/comparisons.benchmark.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        folder=subpath(output.csv, parent=True),
+        runs=[run.folder for run in RUNS],
+    shell:
+        "python {input.script} --suite {wildcards.suite} --out {params.folder} {params.runs}"
+        " > {log} 2>&1"
+
+
+rule figure_summary:
+    input:
+        table="results/tables/{suite}/comparisons.csv",
+        script=script("figures.py"),
+        code=sources(SRC / "figures.py"),
+    output:
+        svg=report(
+            "results/figures/{suite}/summary.svg",
+            caption="../../report/summary.rst",
+            category="Results",
+            labels={
+                "Content": "Summary of all comparisons",
+                "Variant": "base and +TCM",
+            },
+        ),
+        pdf="results/figures/{suite}/summary.pdf",
+        png="results/figures/{suite}/summary.png",
+    log:
+        "results/figures/{suite}/summary.log",
+    benchmark:
+        "results/figures/{suite}/summary.benchmark.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        tables=subpath(input.table, parent=True),
+        folder=subpath(output.svg, parent=True),
+    shell:
+        "python {input.script} summary --tables {params.tables} --out {params.folder}"
+        " > {log} 2>&1"
+
+
+rule figure_utility:
+    input:
+        metrics=metrics_on,
+        records=records_on,
+        curves=curves_on,
+        script=script("figures.py"),
+        code=sources(SRC / "figures.py"),
+    output:
+        pair=report(
+            "results/figures/{suite}/utility_{dataset}.svg",
+            caption="../../report/utility.rst",
+            category="Utility curves, base beside +TCM",
+            labels={"Dataset": "{dataset}"},
+        ),
+        base=report(
+            "results/figures/{suite}/utility_{dataset}_base.svg",
+            caption="../../report/utility_variant.rst",
+            category="Utility curves, TCM switched on and off",
+            labels={"Dataset": "{dataset}", "TCM": "no"},
+        ),
+        tcm=report(
+            "results/figures/{suite}/utility_{dataset}_tcm.svg",
+            caption="../../report/utility_variant.rst",
+            category="Utility curves, TCM switched on and off",
+            labels={"Dataset": "{dataset}", "TCM": "yes"},
+        ),
+        print=multiext("results/figures/{suite}/utility_{dataset}", ".pdf", ".png"),
+        print_base=multiext(
+            "results/figures/{suite}/utility_{dataset}_base", ".pdf", ".png"
+        ),
+        print_tcm=multiext(
+            "results/figures/{suite}/utility_{dataset}_tcm", ".pdf", ".png"
+        ),
+    log:
+        "results/figures/{suite}/utility_{dataset}.log",
+    benchmark:
+        "results/figures/{suite}/utility_{dataset}.benchmark.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        folder=subpath(output.pair, parent=True),
+        runs=folders_on,
+    shell:
+        "python {input.script} utility --dataset {wildcards.dataset} --out {params.folder}"
+        " {params.runs} > {log} 2>&1"
+
+
+rule deviations:
+    input:
+        text=ROOT / "report/deviations.rst",
+        style=ROOT / "report/report.css",
+    output:
+        report(
+            "results/tables/{suite}/deviations.html",
+            caption="../../report/deviations_caption.rst",
+            category="Protocol",
+            labels={"Content": "Deviations and open points"},
+        ),
+    log:
+        "results/tables/{suite}/deviations.log",
+    benchmark:
+        "results/tables/{suite}/deviations.benchmark.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=5,
+    shell:
+        "python -m docutils --writer=html5 --stylesheet={input.style} {input.text} {output} 2> {log}"

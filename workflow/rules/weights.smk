@@ -1,0 +1,37 @@
+# Start weights of each backbone: fetched from the hub, or pretrained here on single digits.
+# Outputs: results/weights/{backbone}.{safetensors,json}
+
+
+def weight_sources(wildcards):
+    """Fetched weights do not depend on code of ours; pretrained ones do."""
+    if config["backbones"][wildcards.backbone]["weights"] == "hub":
+        return []
+    return sources(SRC / "weights.py")
+
+
+rule weights:
+    input:
+        script=ancient(script("weights.py")),
+        code=weight_sources,
+    output:
+        weights="results/weights/{backbone}.safetensors",
+        record="results/weights/{backbone}.json",
+    log:
+        "results/weights/{backbone}.log",
+    benchmark:
+        "results/weights/{backbone}.benchmark.tsv"
+    conda:
+        "../../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        timm=lookup("backbones/{backbone}/timm", within=config),
+        source=lookup("backbones/{backbone}/weights", within=config),
+        arguments=lambda wildcards: json.dumps(
+            config["backbones"][wildcards.backbone]["model_args"]
+        ),
+    shell:
+        "python {input.script} --timm {params.timm} --source {params.source}"
+        " --model-args {params.arguments:q} --out {output.weights} > {log} 2>&1"
