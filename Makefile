@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
 READY := $(VENV)/.ready
-RUN := PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 

@@ -25,6 +25,25 @@ def gpu_count() -> int:
     return sum(line.startswith("GPU ") for line in listed.splitlines())
 
 
+def threads(full: bool, on_gpu: bool, gpu_limit: int | None) -> int:
+    """Threads of one training: an even share of the cores, so that each GPU is kept busy.
+
+    A miniature takes one thread and so as many runs at a time as there are cores; on a cluster,
+    where no GPUs are counted here, 16 is a common share of a node.
+
+    Args:
+        full: the suite is of full scale.
+        on_gpu: training takes a GPU.
+        gpu_limit: how many GPU jobs run side by side, None where the scheduler decides.
+    """
+    if not full:
+        return 1
+    if gpu_limit is None:
+        return 16
+    cores = os.cpu_count() or 1
+    return max(1, cores // max(1, gpu_limit)) if on_gpu else cores
+
+
 def require_gpu(suite: str, jobs: int) -> None:
     """Refuse GPU work on a machine without one.
 

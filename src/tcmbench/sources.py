@@ -14,7 +14,14 @@ PACKAGE = Path(__file__).resolve().parent
 # These say, store or describe things and never change a number: editing them re-runs nothing.
 INERT = frozenset(
     PACKAGE / name
-    for name in ("__init__.py", "errors.py", "files.py", "progress.py", "provenance.py")
+    for name in (
+        "__init__.py",
+        "errors.py",
+        "files.py",
+        "progress.py",
+        "provenance.py",
+        "sources.py",
+    )
 )
 
 

@@ -2,74 +2,12 @@
 # Inputs: none at full scale; what the miniature rules render at miniature scale.
 # Outputs: results/data/{scale}/{dataset}/{archives/*,images,train.csv,test.csv,manifest.json}
 
-DATASETS = {name: datasets.load(name) for name in datasets.names()}
-
 MANIFESTS = collect(
     "results/data/{scale}/{dataset}/{split}.csv",
     scale=SCALE,
     dataset=GRID["datasets"],
     split=["train", "test"],
 )
-
-
-def archive_names(dataset):
-    """File names of a dataset's archives."""
-    return [archive.name for archive in DATASETS[dataset].archives]
-
-
-def published(wildcards):
-    """What stands in for the network: a miniature's archive and its hashes and counts."""
-    if wildcards.scale == "full":
-        return {}
-    folder = f"results/data/miniature/{wildcards.dataset}/published"
-    return {
-        "archive": f"{folder}/{wildcards.file}",
-        "expect": f"{folder}/expected.json",
-    }
-
-
-def download_options(wildcards, input):
-    """Where to fetch from, where it is not the published address."""
-    if wildcards.scale == "full":
-        return ""
-    return f'--url "file://$PWD/{input.archive}" --expect {input.expect}'
-
-
-def download_mb(wildcards):
-    """Size of an archive in MB; an unknown one counts as none."""
-    return int(
-        (DATASETS[wildcards.dataset].archive(wildcards.file).size or 0) / 1e6
-    ) * (wildcards.scale == "full")
-
-
-def unpacked_mb(wildcards):
-    """Size of a dataset's images in MB."""
-    return int(DATASETS[wildcards.dataset].unpacked_bytes / 1e6) * (
-        wildcards.scale == "full"
-    )
-
-
-def archives(wildcards):
-    """The verified archives of a dataset."""
-    return collect(
-        "results/data/{scale}/{dataset}/archives/{file}",
-        file=archive_names(wildcards.dataset),
-        allow_missing=True,
-    )
-
-
-def expected(wildcards):
-    """A miniature's own counts."""
-    if wildcards.scale == "full":
-        return []
-    return f"results/data/miniature/{wildcards.dataset}/published/expected.json"
-
-
-def prepare_sources(wildcards):
-    """What reads a dataset: the command's modules and the dataset's own file."""
-    return sources(SRC / "prepare.py") + sources(
-        SRC / "tcmbench/datasets" / f"{wildcards.dataset}.py"
-    )
 
 
 for DATASET in DATASETS:
@@ -151,7 +89,7 @@ rule prepare:
         "results/data/{scale}/{dataset}/logs/prepare.benchmark.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 4 if FULL else 1
+    threads: THREADS
     resources:
         mem_mb=4000,
         disk_mb=unpacked_mb,
@@ -159,9 +97,7 @@ rule prepare:
     params:
         archives="results/data/{scale}/{dataset}/archives",
         folder=subpath(output.manifest, parent=True),
-        expect=lambda wildcards, input: (
-            f"--expect {input.expect}" if input.expect else ""
-        ),
+        options=prepare_options,
     shell:
         "python {input.script} --dataset {wildcards.dataset} --archives {params.archives}"
-        " --out {params.folder} {params.expect} > {log} 2>&1"
+        " --out {params.folder} {params.options} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule embed:
         f"{RUN}/embed.benchmark.tsv"
     conda:
         "../../envs/train.yaml"
-    threads: 16 if FULL else 1
+    threads: THREADS
     resources:
         gpu=int(ON_GPU),
         mem_mb=16000 if FULL else 1500,

@@ -18,7 +18,7 @@ rule evaluate:
         f"{RUN}/evaluate.benchmark.tsv"
     conda:
         "../../envs/evaluate.yaml"
-    threads: 16 if FULL else 1
+    threads: THREADS
     resources:
         gpu=int(ON_GPU),
         mem_mb=8000 if FULL else 1500,

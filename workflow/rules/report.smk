@@ -27,40 +27,10 @@ FIGURES = collect(
 DEVIATIONS = f"results/tables/{SUITE}/deviations.html"
 
 
-def files_of(runs, name):
-    """One file of each run."""
-    return [f"{run.folder}/{name}" for run in runs]
-
-
-def runs_on(wildcards):
-    """The suite's runs on one dataset."""
-    return [run for run in RUNS if run.dataset == wildcards.dataset]
-
-
-def metrics_on(wildcards):
-    """Scores of the runs on one dataset."""
-    return files_of(runs_on(wildcards), "metrics.json")
-
-
-def records_on(wildcards):
-    """Provenance of the runs on one dataset."""
-    return files_of(runs_on(wildcards), "run.json")
-
-
-def curves_on(wildcards):
-    """Utility curves of the runs on one dataset."""
-    return files_of(runs_on(wildcards), "utility.parquet")
-
-
-def folders_on(wildcards):
-    """Folders of the runs on one dataset."""
-    return [run.folder for run in runs_on(wildcards)]
-
-
 rule comparisons:
     input:
-        metrics=files_of(RUNS, "metrics.json"),
-        records=files_of(RUNS, "run.json"),
+        metrics=run_files(RUNS, "metrics.json"),
+        records=run_files(RUNS, "run.json"),
         script=script("aggregate.py"),
         code=sources(SRC / "aggregate.py"),
     output:
@@ -86,7 +56,7 @@ rule comparisons:
         runtime=10,
     params:
         folder=subpath(output.csv, parent=True),
-        runs=[run.folder for run in RUNS],
+        runs=run_files(RUNS),
     shell:
         "python {input.script} --suite {wildcards.suite} --out {params.folder} {params.runs}"
         " > {log} 2>&1"
@@ -129,9 +99,9 @@ rule figure_summary:
 
 rule figure_utility:
     input:
-        metrics=metrics_on,
-        records=records_on,
-        curves=curves_on,
+        metrics=of_dataset("metrics.json"),
+        records=of_dataset("run.json"),
+        curves=of_dataset("utility.parquet"),
         script=script("figures.py"),
         code=sources(SRC / "figures.py"),
     output:
@@ -172,7 +142,7 @@ rule figure_utility:
         runtime=30,
     params:
         folder=subpath(output.pair, parent=True),
-        runs=folders_on,
+        runs=of_dataset(),
     shell:
         "python {input.script} utility --dataset {wildcards.dataset} --out {params.folder}"
         " {params.runs} > {log} 2>&1"

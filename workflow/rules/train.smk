@@ -7,31 +7,6 @@ MODELS = [f"{run.folder}/model.safetensors" for run in RUNS]
 TRAIN_SOURCES = sources(SRC / "train.py", skip=["regularizers"])
 
 
-def loss_sources(loss):
-    """The loss's file and what it imports."""
-    own = config["losses"][loss].get("file")
-    return sources(own or SRC / f"tcmbench/losses/{loss}.py")
-
-
-def regularizer_sources(wildcards):
-    """The margin's file, for the runs that use it."""
-    if wildcards.variant == "base":
-        return []
-    return sources(SRC / "tcmbench/regularizers/tcm.py")
-
-
-def start_weights(wildcards):
-    """The backbone's start weights, unless it starts from random ones."""
-    if config["backbones"][wildcards.backbone]["weights"] == "none":
-        return []
-    return f"results/weights/{wildcards.backbone}.safetensors"
-
-
-def train_json(loss):
-    """The configuration of a run of this loss as JSON: a changed key re-runs what it changes."""
-    return lambda wildcards: json.dumps(TRAIN_CONFIGS[run_of(wildcards, loss)])
-
-
 for LOSS, ENTRY in config["losses"].items():
     if ENTRY["rule"] == "custom":
         continue
@@ -55,7 +30,7 @@ for LOSS, ENTRY in config["losses"].items():
             f"{RUN.replace('{loss}', LOSS)}/train.benchmark.tsv"
         conda:
             "../../envs/train.yaml"
-        threads: 16 if FULL else 1
+        threads: THREADS
         resources:
             gpu=int(ON_GPU),
             mem_mb=32000 if FULL else 1500,

@@ -2,13 +2,6 @@
 # Outputs: results/weights/{backbone}.{safetensors,json}
 
 
-def weight_sources(wildcards):
-    """Fetched weights do not depend on code of ours; pretrained ones do."""
-    if config["backbones"][wildcards.backbone]["weights"] == "hub":
-        return []
-    return sources(SRC / "weights.py")
-
-
 rule weights:
     input:
         script=ancient(script("weights.py")),
@@ -29,9 +22,7 @@ rule weights:
     params:
         timm=lookup("backbones/{backbone}/timm", within=config),
         source=lookup("backbones/{backbone}/weights", within=config),
-        arguments=lambda wildcards: json.dumps(
-            config["backbones"][wildcards.backbone]["model_args"]
-        ),
+        arguments=weight_arguments,
     shell:
         "python {input.script} --timm {params.timm} --source {params.source}"
         " --model-args {params.arguments:q} --out {output.weights} > {log} 2>&1"

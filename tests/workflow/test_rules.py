@@ -1,0 +1,90 @@
+"""What every rule carries, which targets there are, and how a failure and a typo read."""
+
+import re
+from pathlib import Path
+
+import pytest
+from checkout import ROOT, Checkout, QuickSuite
+
+DIRECTIVES = ("log:", "benchmark:", "conda:", "threads:", "resources:", "shell:")
+
+
+def rule_blocks() -> dict[str, str]:
+    blocks = {}
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        parts = re.split(r"^ *rule *(\w*):$", path.read_text(), flags=re.MULTILINE)
+        for index in range(1, len(parts), 2):
+            blocks[f"{path.stem}:{parts[index] or index}"] = parts[index + 1]
+    return blocks
+
+
+@pytest.mark.parametrize("name", rule_blocks())
+def test_rule_is_complete(name: str) -> None:
+    block = rule_blocks()[name]
+    for directive in (*DIRECTIVES, "mem_mb=", "runtime="):
+        assert directive in block, f"{name} lacks {directive}"
+    environment = re.search(r'conda:\s+"\.\./\.\./(envs/\w+\.yaml)"', block)
+    assert environment is not None
+    assert (ROOT / environment[1]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("target", "rules"),
+    [
+        ("data", {"download": 8, "prepare": 4}),
+        ("models", {"train_smooth_ap": 16, "train_recall_at_k": 16}),
+        ("tables", {"comparisons": 1, "evaluate": 32}),
+        ("figures", {"figure_utility": 4, "figure_summary": 1}),
+    ],
+)
+def test_targets(empty: Checkout, target: str, rules: dict[str, int]) -> None:
+    planned = empty.planned(target)
+    assert {rule: planned.get(rule) for rule in rules} == rules
+
+
+def test_works_from_another_folder(empty: Checkout, tmp_path: Path) -> None:
+    """Results go to the working directory; the workflow's own files are found all the same."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "config.yaml").write_text((empty.folder / "config.yaml").read_text())
+    target = "results/tables/quick/deviations.html"
+    done = empty.snakemake(target, "--cores", "1", "--directory", str(elsewhere))
+    assert done.returncode == 0, done.stderr
+    assert (elsewhere / target).is_file()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("check_disk:", "chek_disk:", "unknown key 'chek_disk'; did you mean 'check_disk'?"),
+        ("[cub, cars196,", "[cub, cars197,", "unknown 'cars197'; did you mean 'cars196'?"),
+        ("  smooth_ap:\n", "  smoth_ap:\n", "unknown 'smoth_ap'; did you mean 'smooth_ap'?"),
+        ("beta: 1.0", "beta: one", "'evaluation.beta' must be of type number, not 'one'"),
+    ],
+)
+def test_wrong_configuration_is_one_sentence(
+    empty: Checkout, old: str, new: str, sentence: str
+) -> None:
+    with empty.edited("config.yaml", (old, new)):
+        done = empty.snakemake("-n")
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_damaged_archive_fails_its_rule_with_the_sentence_in_its_log(
+    quick: QuickSuite, tmp_path: Path
+) -> None:
+    checkout = quick.checkout.copy(tmp_path / "tcm-bench")
+    data = checkout.folder / "results/data/miniature/cub"
+    with (data / "published/CUB_200_2011.tgz").open("ab") as stream:
+        stream.write(b"more")
+    archive = data / "archives/CUB_200_2011.tgz"
+    archive.unlink()
+    target = "results/data/miniature/cub/archives/CUB_200_2011.tgz"
+    done = checkout.snakemake(target, "--cores", "1", "--retries", "0")
+    assert done.returncode != 0
+    log = (data / "logs/download_CUB_200_2011.tgz.log").read_text()
+    assert "expected sha256" in log
+    assert "Traceback" not in log
+    assert not archive.exists()
