@@ -17,7 +17,7 @@ for DATASET in DATASETS:
             f"miniature_{DATASET}"
         input:
             script=script("miniature.py"),
-            code=sources(SRC / f"tcmbench/miniatures/{DATASET}.py"),
+            code=code(f"tcmbench/miniatures/{DATASET}.py"),
         output:
             archives=collect(
                 "results/data/miniature/{dataset}/published/{file}",

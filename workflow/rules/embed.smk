@@ -1,7 +1,7 @@
 # Embeddings of the test images.
 # Inputs: model.safetensors, run.json, the test manifest. Outputs: embeddings.npz
 
-EMBED_SOURCES = sources(SRC / "embed.py")
+EMBED_SOURCES = code("embed.py")
 
 
 rule embed:

@@ -1,7 +1,7 @@
 # Recall@k and threshold consistency of the embeddings.
 # Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet
 
-EVALUATE_SOURCES = sources(SRC / "evaluate.py")
+EVALUATE_SOURCES = code("evaluate.py")
 
 
 rule evaluate:

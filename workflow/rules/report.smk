@@ -32,7 +32,7 @@ rule comparisons:
         metrics=run_files(RUNS, "metrics.json"),
         records=run_files(RUNS, "run.json"),
         script=script("aggregate.py"),
-        code=sources(SRC / "aggregate.py"),
+        code=code("aggregate.py"),
     output:
         runs="results/tables/{suite}/runs.csv",
         csv="results/tables/{suite}/comparisons.csv",
@@ -66,7 +66,7 @@ rule figure_summary:
     input:
         table="results/tables/{suite}/comparisons.csv",
         script=script("figures.py"),
-        code=sources(SRC / "figures.py"),
+        code=code("figures.py"),
     output:
         svg=report(
             "results/figures/{suite}/summary.svg",
@@ -103,7 +103,7 @@ rule figure_utility:
         records=of_dataset("run.json"),
         curves=of_dataset("utility.parquet"),
         script=script("figures.py"),
-        code=sources(SRC / "figures.py"),
+        code=code("figures.py"),
     output:
         pair=report(
             "results/figures/{suite}/utility_{dataset}.svg",
@@ -150,8 +150,8 @@ rule figure_utility:
 
 rule deviations:
     input:
-        text=ROOT / "report/deviations.rst",
-        style=ROOT / "report/report.css",
+        text=local(ROOT / "report/deviations.rst"),
+        style=local(ROOT / "report/report.css"),
     output:
         report(
             "results/tables/{suite}/deviations.html",

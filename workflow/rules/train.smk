@@ -4,7 +4,7 @@
 # declared, since Snakemake deletes the outputs of a killed job, and a run continues from it.
 
 MODELS = [f"{run.folder}/model.safetensors" for run in RUNS]
-TRAIN_SOURCES = sources(SRC / "train.py", skip=["regularizers"])
+TRAIN_SOURCES = code("train.py", skip=["regularizers"])
 
 
 for LOSS, ENTRY in config["losses"].items():

@@ -1,0 +1,81 @@
+"""The metrics, losses and regularizer stand on torch and NumPy alone, as `pip install .` gives."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import tcmbench
+
+ROOT = Path(tcmbench.__file__).resolve().parents[2]
+
+PROGRAM = """
+import sys
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {others}:
+            raise ImportError(name + " is not installed")
+
+sys.meta_path.insert(0, Refuse())
+sys.path.insert(0, sys.argv[1])
+import numpy as np, torch
+from tcmbench.losses.recall_at_k import RecallAtK
+from tcmbench.losses.smooth_ap import SmoothAP
+from tcmbench.metrics import map_at_r, opis, recall_at_k
+from tcmbench.regularizers.tcm import TCM
+
+rows = np.random.default_rng(0).standard_normal((40, 8))
+labels = np.repeat(np.arange(10), 4)
+assert 0 <= opis(rows, labels).opis
+assert recall_at_k(rows, labels)[1] <= 1 and map_at_r(rows, labels) <= 1
+unit = torch.nn.functional.normalize(torch.from_numpy(rows).float())
+for loss in (SmoothAP(), RecallAtK(), TCM()):
+    assert torch.isfinite(loss(unit, torch.from_numpy(labels)))
+"""
+
+OTHERS = (
+    "timm",
+    "torchvision",
+    "PIL",
+    "pandas",
+    "pyarrow",
+    "matplotlib",
+    "scipy",
+    "sklearn",
+    "snakemake",
+    "faiss",
+    "pytorch_metric_learning",
+    "safetensors",
+    "yaml",
+    "jsonschema",
+)
+
+
+def run_bare(folder: Path) -> None:
+    program = PROGRAM.format(others=set(OTHERS))
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_library_needs_torch_and_numpy_alone() -> None:
+    run_bare(ROOT / "src")
+
+
+@pytest.mark.workflow
+def test_wheel_holds_the_library_and_works(tmp_path: Path) -> None:
+    """Built as `pip install .` builds it; marked slow, since it fetches the build backend."""
+    command = ["pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    # The environment itself has no pip; the interpreter that made it does.
+    python = Path(sys.base_prefix) / "bin/python3"
+    subprocess.run([python, "-m", *command], check=True)
+    (wheel,) = tmp_path.glob("tcm_bench-*.whl")
+    unpacked = tmp_path / "unpacked"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(unpacked)
+    assert (unpacked / "tcmbench/py.typed").is_file()
+    run_bare(unpacked)

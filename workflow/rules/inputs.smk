@@ -1,0 +1,124 @@
+# What jobs are given: inputs, options, configurations, as functions of their wildcards. No rules.
+
+# Data
+
+
+def archive_names(dataset):
+    """File names of a dataset's archives."""
+    return [archive.name for archive in DATASETS[dataset].archives]
+
+
+def archives(wildcards):
+    """The verified archives of a dataset."""
+    return collect(
+        "results/data/{scale}/{dataset}/archives/{file}",
+        file=archive_names(wildcards.dataset),
+        allow_missing=True,
+    )
+
+
+def published(wildcards):
+    """What stands in for the network: a miniature's archive, its hashes and its counts."""
+    if wildcards.scale == "full":
+        return {}
+    folder = f"results/data/miniature/{wildcards.dataset}/published"
+    return {
+        "archive": f"{folder}/{wildcards.file}",
+        "expect": f"{folder}/expected.json",
+    }
+
+
+def expected(wildcards):
+    """A miniature's own counts; at full scale the published ones hold."""
+    if wildcards.scale == "full":
+        return []
+    return f"results/data/miniature/{wildcards.dataset}/published/expected.json"
+
+
+def download_options(wildcards, input):
+    """Where to fetch from, where it is not the published address."""
+    if wildcards.scale == "full":
+        return ""
+    return f'--url "file://$PWD/{input.archive}" --expect {input.expect}'
+
+
+def prepare_options(wildcards, input):
+    """Which counts have to hold, where it is not the published ones."""
+    return f"--expect {input.expect}" if input.expect else ""
+
+
+def download_mb(wildcards):
+    """Size of an archive in MB, or that of its images where it is not published; see below."""
+    dataset = DATASETS[wildcards.dataset]
+    archive = dataset.archive(wildcards.file)
+    images = dataset.unpacked_bytes if archive == dataset.archives[0] else 0
+    return int((archive.size or images) / 1e6) if wildcards.scale == "full" else 0
+
+
+def unpacked_mb(wildcards):
+    """Size of a dataset's images in MB; a miniature counts as nothing."""
+    size = DATASETS[wildcards.dataset].unpacked_bytes
+    return int(size / 1e6) if wildcards.scale == "full" else 0
+
+
+def prepare_sources(wildcards):
+    """What reads a dataset: the command's modules and the dataset's own file."""
+    return code("prepare.py") + code(f"tcmbench/datasets/{wildcards.dataset}.py")
+
+
+# Weights and training
+
+
+def weight_sources(wildcards):
+    """Pretraining depends on code of ours; fetched weights do not."""
+    fetched = config["backbones"][wildcards.backbone]["weights"] == "hub"
+    return [] if fetched else code("weights.py")
+
+
+def weight_arguments(wildcards):
+    """Arguments of the backbone as JSON."""
+    return json.dumps(config["backbones"][wildcards.backbone]["model_args"])
+
+
+def start_weights(wildcards):
+    """The backbone's start weights, unless it starts from random ones."""
+    if config["backbones"][wildcards.backbone]["weights"] == "none":
+        return []
+    return f"results/weights/{wildcards.backbone}.safetensors"
+
+
+def loss_sources(loss):
+    """The loss's file and what it imports."""
+    own = config["losses"][loss].get("file")
+    return code(Path(own).absolute() if own else f"tcmbench/losses/{loss}.py")
+
+
+def regularizer_sources(wildcards):
+    """The margin's file, for the runs that use it."""
+    return [] if wildcards.variant == "base" else code("tcmbench/regularizers/tcm.py")
+
+
+def train_json(loss):
+    """The configuration of a run of this loss as JSON: a changed key re-runs what it changes."""
+
+    def of_run(wildcards):
+        seed = int(wildcards.seed)
+        run = Run(wildcards.dataset, wildcards.backbone, loss, wildcards.variant, seed)
+        return json.dumps(TRAIN_CONFIGS[run])
+
+    return of_run
+
+
+# Report
+
+
+def run_files(runs, name=""):
+    """One file of each run, or the runs' folders."""
+    return [f"{run.folder}/{name}".rstrip("/") for run in runs]
+
+
+def of_dataset(name=""):
+    """The same for the suite's runs on the dataset of a job."""
+    return lambda wildcards: run_files(
+        [run for run in RUNS if run.dataset == wildcards.dataset], name
+    )
