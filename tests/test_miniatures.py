@@ -95,7 +95,8 @@ def test_digits_stay_in_the_centre_crop_and_clutter_is_never_ink(dataset, seed, 
     x, y = (style.width - style.height) / 2, (style.height - style.width) / 2
     left, top = round(max(x, 0) + margin), round(max(y, 0) + margin)
     inside = ink[top : style.height - top, left : style.width - left]
-    assert ink.sum() - inside.sum() <= 0.01 * ink.sum()
+    # The tip of a slanted stroke may reach over the edge; a digit may not.
+    assert ink.sum() - inside.sum() <= 0.03 * ink.sum()
     # A digit's strokes cover a good part of its box and never all of it.
     box_left, box_top, box_right, box_bottom = frame(style)
     assert 0.02 < ink.sum() / ((box_right - box_left) * (box_bottom - box_top)) < 0.6

@@ -9,13 +9,12 @@ import fcntl
 import os
 import tempfile
 from pathlib import Path
-from typing import IO
 
 import torch
 
 from tcmbench.errors import UserError
 
-_held: list[IO[str]] = []
+_held: list[int] = []
 
 
 def claim_device(wanted: str) -> torch.device:
@@ -50,13 +49,20 @@ def claim_index(names: list[str], folder: Path | None = None) -> int:
     """
     folder = folder or Path(tempfile.gettempdir())
     for index, name in enumerate(names):
-        # Append mode never truncates; a lock made by another user is opened the same way.
-        stream = (folder / f"tcm-bench-gpu-{name.replace('/', '_')}.lock").open("a")
+        lock = _opened(folder / f"tcm-bench-gpu-{name.replace('/', '_')}.lock")
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            stream.close()
+            os.close(lock)
             continue
-        _held.append(stream)
+        _held.append(lock)
         return index
     return os.getpid() % len(names)
+
+
+def _opened(path: Path) -> int:
+    # Read-only is enough to lock, and all that another user's file in a shared folder allows.
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT, 0o644)

@@ -4,15 +4,15 @@ Decoding is Pillow's and resampling is bilinear, as in the official code; every 
 so grey and CMYK files count like any other. Normalisation happens on the device, see `normalize`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from tcmbench.errors import UserError
@@ -61,7 +61,8 @@ class TrainingView(Dataset[Tensor]):
     def __getitem__(self, draw: Draw) -> Tensor:
         image = load_rgb(self.paths[draw.row])
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(draw.seed)
+            # `torch.manual_seed` would also seed the GPUs, whose state is not put back.
+            torch.default_generator.manual_seed(draw.seed)
             pixels: Tensor = self.transform(image)
         return pixels
 
@@ -85,6 +86,29 @@ class EvaluationView(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         pixels: Tensor = self.transform(load_rgb(self.paths[index]))
         return pixels
+
+
+def load_batches(
+    view: Dataset[Tensor], batches: Iterable[list[Any]], pinned: bool = False
+) -> Iterator[Tensor]:
+    """Load images batch by batch, uint8 [B, 3, crop, crop], in the order of `batches`.
+
+    Args:
+        view: the images.
+        batches: keys of `view`, by batch.
+        pinned: put the batches where a GPU copies them from fastest.
+
+    Raises:
+        UserError: an image cannot be read.
+    """
+    # One thread computes, the others decode; a few threads do both without another process.
+    threads = torch.get_num_threads()
+    workers = 0 if threads < 4 else threads - 1
+    try:
+        yield from DataLoader(view, batch_sampler=batches, num_workers=workers, pin_memory=pinned)
+    except UserError as error:
+        # A worker process hands over its whole traceback, which ends in the sentence.
+        raise UserError(str(error).rpartition("UserError: ")[2]) from None
 
 
 def load_rgb(path: Path) -> Image.Image:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tcmbench.errors import UserError
+from tcmbench.errors import UserError, nearest
+
+POOLINGS = ("gem", "avg", "token")
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,33 @@ class EmbeddingModel(nn.Module):
 
     The head is the one of the official Recall@k code (netlib.py L105-133): pooling, an optional
     LayerNorm with affine parameters, a linear projection, L2 normalisation.
+
+    Raises:
+        UserError: there is no such backbone or pooling, or the two do not fit together.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
         super().__init__()
+        if spec.pooling not in POOLINGS:
+            raise UserError(
+                f"pooling '{spec.pooling}' is unknown; {nearest(spec.pooling, POOLINGS)}"
+            )
         self.spec = spec
         self.backbone = create_backbone(spec.timm, spec.model_args)
-        width = int(self.backbone.num_features)
+        self.width = int(self.backbone.num_features)
         self.pool = GeM() if spec.pooling == "gem" else None
-        self.norm = nn.LayerNorm(width) if spec.layer_norm else nn.Identity()
-        self.project = nn.Linear(width, spec.embedding_size)
+        self.norm = nn.LayerNorm(self.width) if spec.layer_norm else nn.Identity()
+        self.project = nn.Linear(self.width, spec.embedding_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed a batch of images."""
-        pooled = self._pooled(self.backbone.forward_features(images))
+        features = self.backbone.forward_features(images)
+        pooled = self._pooled(features)
+        if pooled.shape != (len(images), self.width):
+            raise UserError(
+                f"pooling '{self.spec.pooling}' does not fit {self.spec.timm}, whose features are "
+                f"{list(features.shape)}; choose another of {', '.join(POOLINGS)}"
+            )
         return F.normalize(self.project(self.norm(pooled)), dim=-1)
 
     def _pooled(self, features: Tensor) -> Tensor:
@@ -113,7 +129,8 @@ def load_tensors(module: nn.Module, path: Path, strict: bool = True) -> None:
         raise UserError(f"weights {path} do not exist; run the rule that makes them") from None
     except (SafetensorError, RuntimeError) as error:
         raise UserError(
-            f"weights {path} do not fit or are damaged ({error}); delete and make them again"
+            f"weights {path} do not fit or are damaged ({shorten(str(error), 200)}); delete and "
+            "make them again"
         ) from None
 
 

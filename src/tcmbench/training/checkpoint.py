@@ -9,17 +9,21 @@ from typing import Any
 import torch
 
 from tcmbench.files import atomic_path, sha256
+from tcmbench.losses import FOLDER
+from tcmbench.sources import sources
 from tcmbench.training.settings import Settings
 
 NAME = "last.ckpt"
 
 
 def fingerprint(settings: Settings) -> str:
-    """Hash all that decides the weights: settings, manifest, start weights, source of the loss."""
-    files = [settings.manifest, settings.weights, settings.loss.file]
+    """Hash all that decides the weights: settings, manifest, start weights, source code."""
+    loss = settings.loss.file or FOLDER / f"{settings.loss.name}.py"
+    code = [*sources(Path(__file__).with_name("loop.py")), *sources(loss)]
+    data = [name for name in (settings.manifest, settings.weights) if name is not None]
     content = {
         "settings": settings.to_json(),
-        "files": {name: sha256(name) for name in files if name is not None},
+        "files": [sha256(name) for name in (*data, *code)],
         "torch": torch.__version__,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -39,7 +43,6 @@ def save(folder: Path, stamp: str, epoch: int, parts: dict[str, Any], curve: lis
         "fingerprint": stamp,
         "epoch": epoch,
         "curve": curve,
-        "random": torch.get_rng_state(),
         **{name: part.state_dict() for name, part in parts.items()},
     }
     with atomic_path(folder / NAME) as temporary:
@@ -61,15 +64,15 @@ def restore(folder: Path, stamp: str, parts: dict[str, Any]) -> tuple[int, list[
     except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
         print(f"{path} is damaged ({error}); starting over", file=sys.stderr)
         return 0, []
-    if state["fingerprint"] != stamp:
-        print(f"{path} belongs to other settings or inputs; starting over", file=sys.stderr)
+    if state.get("fingerprint") != stamp:
+        print(f"{path} belongs to other settings, inputs or code; starting over", file=sys.stderr)
         return 0, []
     for name, part in parts.items():
         part.load_state_dict(state[name])
-    torch.set_rng_state(state["random"])
     return int(state["epoch"]), list(state["curve"])
 
 
 def remove(folder: Path) -> None:
-    """Delete the checkpoint of a training that has ended."""
-    (folder / NAME).unlink(missing_ok=True)
+    """Delete the checkpoint of a training that has ended, and what a kill left of a newer one."""
+    for path in (folder / NAME, *folder.glob(".last.*.ckpt")):
+        path.unlink(missing_ok=True)

@@ -1,29 +1,26 @@
 """One training from settings to `model.safetensors` and `run.json`."""
 
 import math
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
-from torch.utils.data import DataLoader
 
 from tcmbench.errors import UserError
-from tcmbench.files import sha256, write_json
-from tcmbench.images import Draw, TrainingView
+from tcmbench.files import write_json
+from tcmbench.images import Draw, TrainingView, load_batches
 from tcmbench.manifests import read_manifest
 from tcmbench.models import EmbeddingModel, load_tensors, save_tensors
-from tcmbench.provenance import provenance
 from tcmbench.sampling import Indices, epoch_batches
 from tcmbench.training import checkpoint
 from tcmbench.training.objective import Objective
+from tcmbench.training.record import describe
 from tcmbench.training.settings import Optimization, Settings
 from tcmbench.training.step import backward
 
@@ -47,12 +44,16 @@ def train(settings: Settings, folder: Path, device: torch.device, resume: bool =
     training = Training(settings, device)
     stamp = checkpoint.fingerprint(settings)
     done, curve = checkpoint.restore(folder, stamp, training.parts) if resume else (0, [])
+    seconds_before = sum(entry["seconds"] for entry in curve)
     for epoch in range(done, settings.optimization.epochs):
         curve.append(training.run_epoch(epoch))
         _report(curve, settings.optimization.epochs)
         checkpoint.save(folder, stamp, epoch + 1, training.parts, curve)
-    save_tensors(training.model, folder / "model.safetensors")
-    write_json(folder / "run.json", _record(training, folder, curve, time.monotonic() - started))
+    weights = folder / "model.safetensors"
+    save_tensors(training.model, weights)
+    seconds = seconds_before + time.monotonic() - started
+    record = describe(settings, training.model, weights, device, curve, seconds)
+    write_json(folder / "run.json", record)
     checkpoint.remove(folder)
 
 
@@ -88,6 +89,8 @@ class Training:
     def run_epoch(self, epoch: int) -> dict[str, float]:
         """Train one epoch; return the mean of each loss term, the images seen and the seconds."""
         started = time.monotonic()
+        # A seed for each epoch: a resumed training draws what an uninterrupted one would.
+        torch.manual_seed(_epoch_seed(self.settings.seed, epoch))
         self.model.train()
         sums: dict[str, Tensor] = {}
         images_seen = steps = 0
@@ -116,27 +119,19 @@ class Training:
             self.labels, plan.batch_size, plan.samples_per_class, self.settings.seed, epoch
         )
         draws = [_draws(batch, self.settings.seed, epoch, step) for step, batch in enumerate(rows)]
-        workers = _worker_count()
-        loader: DataLoader[Tensor] = DataLoader(
-            self.view,
-            batch_sampler=draws,
-            num_workers=workers,
-            pin_memory=self.device.type == "cuda",
-        )
-        for batch, images in zip(rows, loader, strict=True):
+        loaded = load_batches(self.view, draws, pinned=self.device.type == "cuda")
+        for batch, images in zip(rows, loaded, strict=True):
             labels = torch.from_numpy(self.labels[batch])
             yield images.to(self.device, non_blocking=True), labels.to(self.device)
 
 
 def _draws(batch: Indices, seed: int, epoch: int, step: int) -> list[Draw]:
-    seeds = np.random.default_rng([seed, epoch, step]).integers(2**62, size=len(batch))
+    seeds = np.random.default_rng([seed, epoch, step + 1]).integers(2**62, size=len(batch))
     return [Draw(int(index), int(number)) for index, number in zip(batch, seeds, strict=True)]
 
 
-def _worker_count() -> int:
-    # One thread computes, the others decode; a single thread does both without a second process.
-    threads = torch.get_num_threads()
-    return 0 if threads < 4 else threads - 1
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
 
 
 def _optimizer(training: Training, plan: Optimization) -> Optimizer:
@@ -158,35 +153,3 @@ def _report(curve: list[dict[str, float]], epochs: int) -> None:
         file=sys.stderr,
         flush=True,
     )
-
-
-def _record(training: Training, folder: Path, curve: list[Any], seconds: float) -> dict[str, Any]:
-    settings = training.settings
-    return {
-        "config": settings.to_json(),
-        "seed": settings.seed,
-        **provenance(),
-        "data": {"manifest": settings.manifest, "sha256": sha256(settings.manifest)},
-        "initial_weights_sha256": None if settings.weights is None else sha256(settings.weights),
-        "weights_sha256": sha256(folder / "model.safetensors"),
-        "num_parameters": sum(p.numel() for p in training.model.parameters()),
-        "device": str(training.device),
-        "num_threads": torch.get_num_threads(),
-        "wall_time_s": round(seconds, 3),
-        "images_per_second": _rate(curve),
-        "peak_memory_mb": _peak_memory_mb(training.device),
-        "loss_curve": [entry["total"] for entry in curve],
-        "epochs": curve,
-    }
-
-
-def _rate(curve: list[dict[str, float]]) -> float:
-    images = sum(entry["images"] for entry in curve)
-    return round(images / sum(entry["seconds"] for entry in curve), 1)
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    """Peak memory in MB (10^6 bytes): of the GPU, or of this process where there is none."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

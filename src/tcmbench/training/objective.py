@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tcmbench.errors import UserError, nearest
 from tcmbench.losses import load_loss
 from tcmbench.regularizers.tcm import TCM
 from tcmbench.similarity import similarity_matrix
@@ -22,7 +23,7 @@ class Objective(nn.Module):
     def __init__(self, loss: LossSpec, regularizer: dict[str, Any] | None) -> None:
         super().__init__()
         self.base = load_loss(loss.name, loss.params, Path(loss.file) if loss.file else None)
-        self.tcm = None if regularizer is None else TCM(**regularizer)
+        self.tcm = None if regularizer is None else _margin(regularizer)
         self.shares = "similarity" in inspect.signature(self.base.forward).parameters
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -41,3 +42,11 @@ class Objective(nn.Module):
             return {"total": base}
         margin = self.tcm(embeddings, labels, similarity=similarity)
         return {"total": base + margin, "base": base, "tcm": margin}
+
+
+def _margin(params: dict[str, Any]) -> TCM:
+    known = inspect.signature(TCM).parameters
+    for name in params:
+        if name not in known:
+            raise UserError(f"the regularizer has no parameter '{name}'; {nearest(name, known)}")
+    return TCM(**params)

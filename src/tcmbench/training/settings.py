@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tcmbench.errors import UserError
 from tcmbench.images import ViewSpec
 from tcmbench.models import ModelSpec
 from tcmbench.records import build
@@ -23,6 +24,12 @@ class Optimization:
     learning_rate: float
     weight_decay: float
     optimizer: str
+
+    def __post_init__(self) -> None:
+        for name in ("batch_size", "samples_per_class", "chunk_size", "epochs"):
+            value = getattr(self, name)
+            if value < 1:
+                raise UserError(f"optimization: '{name}' must be at least 1, not {value}; raise it")
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,10 @@ class Settings:
     optimization: Optimization
     loss: LossSpec
     regularizer: dict[str, Any] | None
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise UserError(f"the seed must be at least 0, not {self.seed}; choose another")
 
     @classmethod
     def from_json(cls, values: Any) -> "Settings":
