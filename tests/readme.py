@@ -1,0 +1,17 @@
+"""README's text, and the parts of it that tests look at."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language, text=README):
+    """The code blocks of a language; '' for those without one."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def region(name):
+    """What stands between the two comments that name a region."""
+    return re.search(rf"<!-- {name}: begin -->\n(.*?)<!-- {name}: end -->", README, re.DOTALL)[1]
