@@ -52,7 +52,7 @@ $(READY): requirements.lock
 	$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet --no-deps --require-hashes -r requirements.lock
 	touch $(READY)
 
-# Newest versions within pyproject's ranges, with hashes and without addresses; needs uv.
-lock:
-	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+# Newest versions within pyproject's ranges, with hashes and without addresses.
+lock: setup
+	$(RUN) uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
