@@ -26,6 +26,9 @@ except UserError as error:
     raise WorkflowError(str(error)) from None
 
 DATASETS = {name: datasets.load(name) for name in datasets.names()}
+MINIATURES = [
+    name for name in DATASETS if (SRC / f"tcmbench/miniatures/{name}.py").exists()
+]
 SUITE = config["suite"]
 GRID = config["suites"][SUITE]
 SCALE = GRID["scale"]
@@ -69,7 +72,11 @@ onstart:
                 SUITE, sum(job.resources.get("gpu", 0) > 0 for job in jobs)
             )
         if config["check_disk"]:
-            needed = sum(job.resources.get("disk_mb", 0) for job in jobs)
+            # Other jobs write little; a cluster's default for them would be added up as well.
+            large = [
+                job for job in jobs if job.rule.name in ("download", "prepare")
+            ]
+            needed = sum(job.resources.disk_mb for job in large)
             machine.require_disk(SUITE, needed, Path("results"))
     except UserError as error:
         raise WorkflowError(str(error)) from None

@@ -10,7 +10,7 @@ MANIFESTS = collect(
 )
 
 
-for DATASET in DATASETS:
+for DATASET in MINIATURES:
 
     rule:
         name:

@@ -42,7 +42,7 @@ rule comparisons:
             "results/tables/{suite}/comparisons.html",
             caption="../../report/comparisons.rst",
             category="Results",
-            labels={"Content": "Table of comparisons", "Variant": "base and +TCM"},
+            labels={"Content": "Table of comparisons"},
         ),
     log:
         "results/tables/{suite}/comparisons.log",
@@ -72,10 +72,7 @@ rule figure_summary:
             "results/figures/{suite}/summary.svg",
             caption="../../report/summary.rst",
             category="Results",
-            labels={
-                "Content": "Summary of all comparisons",
-                "Variant": "base and +TCM",
-            },
+            labels={"Content": "Summary of all comparisons"},
         ),
         pdf="results/figures/{suite}/summary.pdf",
         png="results/figures/{suite}/summary.png",

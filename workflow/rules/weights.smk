@@ -13,6 +13,8 @@ rule weights:
         "results/weights/{backbone}.log",
     benchmark:
         "results/weights/{backbone}.benchmark.tsv"
+    # Compute nodes of a cluster often have no network.
+    localrule: True
     conda:
         "../../envs/train.yaml"
     threads: 1
