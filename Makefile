@@ -12,7 +12,7 @@ TABLE := results/tables/quick/comparisons.csv
 
 # The quick suite, to its report; a second call finds everything done.
 quick: setup
-	$(RUN) snakemake --cores $(CORES) --config suite=quick --rerun-incomplete --quiet rules host progress
+	$(RUN) snakemake --cores $(CORES) --config suite=quick --rerun-incomplete --quiet rules host
 	@test $(REPORT) -nt $(TABLE) || $(MAKE) --no-print-directory report
 
 .PHONY: report

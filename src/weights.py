@@ -14,7 +14,7 @@ from tcmbench.files import sha256, write_json
 
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    description = "Fetch a backbone's published weights, or pretrain it on single digits."
+    description = "Fetch a backbone's published weights, or pretrain it on written numbers."
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--timm", required=True, help="timm model name with its tag")
     parser.add_argument(

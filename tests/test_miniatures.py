@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from miniature_readers import DATASETS, enlarged, opened, read_box
 from tcmbench.miniatures import STYLES, make_miniature, photographs
-from tcmbench.miniatures.render import CONTRAST, compose, digit_image, frame, luminance
+from tcmbench.miniatures.render import CONTRAST, compose, frame, luminance
 from tcmbench.miniatures.scans import choose_scans, members, scans
 
 # --- the scans
@@ -132,7 +132,7 @@ def test_a_nearest_neighbour_reads_the_digits(dataset):
     drawn, truth = (part[:: len(part) // 150] for part in scans("test"))
     right = 0
     for scan, digit in zip(drawn, truth, strict=True):
-        grey = np.asarray(digit_image(scan, style, rng).convert("L")).astype(float)
+        grey = np.asarray(compose([scan], style, rng).convert("L")).astype(float)
         found = read_box(((grey - 90) / 165).clip(0, 1))
         right += digits[np.argmin(((book - found) ** 2).sum(1))] == digit
     assert right / len(truth) > 0.8  # chance is 0.1

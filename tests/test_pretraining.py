@@ -15,7 +15,7 @@ import weights as door
 from tcmbench import pretraining
 from tcmbench.miniatures.scans import scans
 from tcmbench.models import create_backbone, load_tensors
-from tcmbench.pretraining import pretrain, training_digits
+from tcmbench.pretraining import NO_DIGIT, pretrain, training_numbers
 from tiny_data import exit_code
 
 DOOR = Path(__file__).parents[1] / "src/weights.py"
@@ -33,20 +33,24 @@ def by_content(split):
 
 def test_only_training_scans_are_drawn(small, monkeypatch):
     drawn = []
-    original = pretraining.digit_image
+    original = pretraining.compose
     monkeypatch.setattr(
         pretraining,
-        "digit_image",
-        lambda scan, *more: (drawn.append(scan), original(scan, *more))[1],
+        "compose",
+        lambda scans, *more: (drawn.append(scans), original(scans, *more))[1],
     )
-    images, digits = training_digits()
+    images, digits = training_numbers()
     assert images.shape == (128, 3, 32, 32)
     assert images.dtype == torch.uint8
     train, test = by_content("train"), by_content("test")
     assert not train.keys() & test.keys()
-    # Each image carries the name of the digit that was drawn.
-    assert [train[scan.tobytes()] for scan in drawn] == digits.tolist()
-    assert set(digits.tolist()) == set(range(10))
+    # Each image carries the names of its digits, at the places of a two- or three-digit number.
+    for shown, named in zip(drawn, digits.tolist(), strict=True):
+        names = [train[scan.tobytes()] for scan in shown]
+        places = {2: named[:2], 3: named[2:]}
+        assert places.pop(len(names)) == names
+        assert set(*places.values()) == {NO_DIGIT}
+    assert set(digits.flatten().tolist()) == {*range(10), NO_DIGIT}
 
 
 def test_weights_are_the_same_again_and_fit_the_backbone(small, tmp_path):

@@ -80,11 +80,6 @@ def compose(scans: Sequence[Scan], style: Style, rng: np.random.Generator) -> Im
     return picture.convert("L") if rng.random() < style.grey else picture
 
 
-def digit_image(scan: Scan, style: Style, rng: np.random.Generator) -> Image.Image:
-    """Draw one scan [8, 8], ink 0 to 1, as large as a digit of a two-digit number of this style."""
-    return compose([scan], style, rng)
-
-
 def _ink_mask(scans: Sequence[Scan], style: Style, rng: np.random.Generator) -> Image.Image:
     """Place the enlarged scans in the frame; returns ink 0 to 255 in mode L."""
     side = FRAME * min(style.height, style.width)
