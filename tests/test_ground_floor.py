@@ -34,8 +34,8 @@ def outcome(error, *argv):
     [
         (UserError("batch is\n  too large; lower it"), "batch is too large; lower it"),
         (
-            PermissionError(13, "Permission denied", "/root/x"),
-            "Permission denied: /root/x; check that the path exists and can be written",
+            PermissionError(13, "Permission denied", "/srv/x"),
+            "Permission denied: /srv/x; check that the path exists and can be written",
         ),
         (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
     ],
