@@ -39,7 +39,7 @@ class Checkout:
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """Count the jobs that a dry run would start, by rule; empty where nothing is to be done."""
-        done = self.snakemake("-n", "--quiet", "rules", *arguments)
+        done = self.snakemake(*arguments, "-n", "--quiet", "rules")
         assert done.returncode == 0, done.stderr
         table = done.stderr + done.stdout
         if "Nothing to be done" in table:

@@ -68,8 +68,9 @@ def test_wrong_configuration_is_one_sentence(
     with empty.edited("config.yaml", (old, new)):
         done = empty.snakemake("-n")
     assert done.returncode != 0
-    assert sentence in done.stderr
-    assert "Traceback" not in done.stderr
+    said = done.stdout + done.stderr
+    assert sentence in said
+    assert "Traceback" not in said
 
 
 def test_damaged_archive_fails_its_rule_with_the_sentence_in_its_log(
