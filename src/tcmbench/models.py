@@ -114,7 +114,7 @@ def create_backbone(name: str, model_args: dict[str, Any]) -> Any:
         ) from None
 
 
-def load_tensors(module: nn.Module, path: Path, strict: bool = True) -> None:
+def load_tensors(module: nn.Module, path: Path) -> None:
     """Copy the tensors of a safetensors file into a module.
 
     Raises:
@@ -124,7 +124,7 @@ def load_tensors(module: nn.Module, path: Path, strict: bool = True) -> None:
     from safetensors.torch import load_file
 
     try:
-        module.load_state_dict(load_file(path), strict=strict)
+        module.load_state_dict(load_file(path))
     except FileNotFoundError:
         raise UserError(f"weights {path} do not exist; run the rule that makes them") from None
     except (SafetensorError, RuntimeError) as error:

@@ -48,7 +48,7 @@ def prepare_options(wildcards, input):
 
 
 def download_mb(wildcards):
-    """Size of an archive in MB, or that of its images where it is not published; see below."""
+    """Size of an archive in MB, or that of its images where it is not published; 0 for miniatures."""
     dataset = DATASETS[wildcards.dataset]
     archive = dataset.archive(wildcards.file)
     images = dataset.unpacked_bytes if archive == dataset.archives[0] else 0

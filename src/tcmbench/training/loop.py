@@ -63,7 +63,7 @@ class Training:
     def __init__(self, settings: Settings, device: torch.device) -> None:
         self.settings = settings
         self.device = device
-        items = read_manifest(settings.manifest_path)
+        items = read_manifest(settings.manifest)
         self.labels: Indices = np.array([item.label for item in items], dtype=np.int64)
         self.view = TrainingView(
             [Path(settings.images) / item.path for item in items], settings.view

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from tcmbench.errors import UserError
@@ -87,8 +86,3 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain values, as `from_json` takes them."""
         return asdict(self)
-
-    @property
-    def manifest_path(self) -> Path:
-        """The training manifest."""
-        return Path(self.manifest)
