@@ -35,7 +35,9 @@ def command(arguments: argparse.Namespace) -> None:
     dataset = load(arguments.dataset)
     if arguments.expect:
         dataset = dataset.expecting(arguments.expect)
-    archives = [dataset.archive(arguments.file)] if arguments.file else list(dataset.archives)
+    archives = (
+        [dataset.archive(arguments.file)] if arguments.file else list(dataset.layout().archives)
+    )
     if arguments.url:
         if len(archives) > 1:
             choices = ", ".join(archive.name for archive in archives)

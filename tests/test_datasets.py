@@ -32,7 +32,15 @@ PUBLISHED = {
 
 
 def read(name, archives, tmp_path):
-    return datasets.load(name).read(pack(tmp_path / "archives", archives), tmp_path / "images")
+    return unpacked(name, pack(tmp_path / "archives", archives), tmp_path / "images")
+
+
+def unpacked(name, archives, images):
+    dataset = datasets.load(name)
+    reading = dataset.layout().read(archives, dataset.counts)
+    for part in reading.images:
+        unpack(archives / part.archive, part.root, part.paths, images, part.source)
+    return reading.split
 
 
 def rows_of(items):
@@ -60,7 +68,7 @@ def test_reader_unpacks_the_listed_images_and_nothing_else(name, tmp_path):
     read(name, archives, tmp_path)
     listed = {path for half in TRUTH[name] for path, _, _ in half}
     assert files_below(tmp_path / "images") == listed
-    members = archives[datasets.load(name).archives[0].name]
+    members = archives[datasets.load(name).layout().archives[0].name]
     for path in listed:
         (content,) = (value for member, value in members.items() if member.endswith(f"/{path}"))
         assert (tmp_path / "images" / path).read_bytes() == content
@@ -107,7 +115,7 @@ def test_a_class_without_images_still_counts_for_the_middle(tmp_path):
 )
 def test_an_image_that_is_listed_but_absent_is_named(name, image, source, tmp_path):
     archives = LAYOUTS[name]()
-    archive = datasets.load(name).archives[0].name
+    archive = datasets.load(name).layout().archives[0].name
     del archives[archive][image]
     with pytest.raises(UserError) as error:
         read(name, archives, tmp_path)
@@ -229,16 +237,16 @@ def test_label_lines_of_another_shape_are_named():
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
 def test_a_truncated_archive_is_named(name, share, tmp_path):
     pack(tmp_path / "archives", LAYOUTS[name]())
-    archive = tmp_path / "archives" / datasets.load(name).archives[0].name
+    archive = tmp_path / "archives" / datasets.load(name).layout().archives[0].name
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(UserError, match=rf"{archive.name} is truncated or damaged .* delete it"):
-        datasets.load(name).read(tmp_path / "archives", tmp_path / "images")
+        unpacked(name, tmp_path / "archives", tmp_path / "images")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_something_that_is_no_archive_is_named(name, tmp_path):
-    archive = datasets.load(name).archives[0].name
+    archive = datasets.load(name).layout().archives[0].name
     archives = LAYOUTS[name]() | {archive: b"<html>Quota exceeded</html>" * 100}
     with pytest.raises(UserError, match=f"{archive} is truncated or damaged"):
         read(name, archives, tmp_path)
@@ -334,7 +342,7 @@ def test_a_hostile_label_file_writes_nothing_outside(tmp_path):
     )
     before = files_below(pack(tmp_path / "archives", archives))
     with pytest.raises(UserError, match="names 2 images that are not in"):
-        datasets.load("cub").read(tmp_path / "archives", tmp_path / "deep" / "images")
+        unpacked("cub", tmp_path / "archives", tmp_path / "deep" / "images")
     outside = {p for p in files_below(tmp_path) if not p.startswith("deep/images/")}
     assert outside == {f"archives/{name}" for name in before}
 
@@ -372,12 +380,12 @@ def test_the_table_of_a_dataset_is_well_formed(name):
     assert dataset.title
     assert dataset.licence
     assert dataset.licence_url.startswith("https://")
-    files = [archive.name for archive in dataset.archives]
+    files = [archive.name for archive in dataset.layout().archives]
     assert sorted(files) == sorted(set(files)) == sorted(LAYOUTS[name]())
-    assert dataset.unpacked_bytes > sum(archive.size or 0 for archive in dataset.archives)
-    for archive in dataset.archives:
+    assert dataset.unpacked_bytes > sum(archive.size or 0 for archive in dataset.layout().archives)
+    for archive in dataset.layout().archives:
         assert archive.urls
-        assert all(url.startswith(("https://", "ftp://")) for url in archive.urls)
+        assert all(url.startswith(("https://", "http://", "ftp://")) for url in archive.urls)
         assert archive.sha256 is None or re.fullmatch("[0-9a-f]{64}", archive.sha256)
         assert archive.md5 is None or re.fullmatch("[0-9a-f]{32}", archive.md5)
         # The one file for which nobody has published a hash.

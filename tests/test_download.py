@@ -157,7 +157,7 @@ def test_an_expectation_replaces_hashes_and_counts(tmp_path):
     counts = {"train_images": 1, "train_classes": 2, "test_images": 3, "test_classes": 4}
     path.write_text(json.dumps({"sha256": {"car_ims.tgz": "ab"}, "counts": counts}))
     cars = load("cars196").expecting(path)
-    assert [(a.name, a.sha256, a.md5, a.size) for a in cars.archives] == [
+    assert [(a.name, a.sha256, a.md5, a.size) for a in cars.layout().archives] == [
         ("car_ims.tgz", "ab", None, None),
         ("cars_annos.mat", None, None, None),
     ]

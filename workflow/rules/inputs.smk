@@ -5,7 +5,7 @@
 
 def archive_names(dataset):
     """File names of a dataset's archives."""
-    return [archive.name for archive in DATASETS[dataset].archives]
+    return [archive.name for archive in DATASETS[dataset].layout().archives]
 
 
 def archives(wildcards):
@@ -51,7 +51,7 @@ def download_mb(wildcards):
     """Size of an archive in MB, or that of its images where it is not published; 0 for miniatures."""
     dataset = DATASETS[wildcards.dataset]
     archive = dataset.archive(wildcards.file)
-    images = dataset.unpacked_bytes if archive == dataset.archives[0] else 0
+    images = dataset.unpacked_bytes if archive == dataset.layout().archives[0] else 0
     return int((archive.size or images) / 1e6) if wildcards.scale == "full" else 0
 
 

@@ -1,6 +1,7 @@
 """What a dataset is: archives to fetch, a reader that makes its split, and published counts."""
 
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 from tcmbench.errors import UserError, nearest
 from tcmbench.files import read_json
 from tcmbench.manifests import Item
+
+MIRRORS = Path(__file__).with_name("mirrors.toml")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,21 @@ class Archive:
     size: int | None = None
     sha256: str | None = None
     md5: str | None = None
+
+
+def listed(dataset: str, *names: str) -> tuple[Archive, ...]:
+    """Return archives as the table `mirrors.toml` describes them, in the order asked for."""
+    table = tomllib.loads(MIRRORS.read_text())[dataset]
+    return tuple(
+        Archive(
+            name,
+            tuple(table[name]["mirrors"]),
+            table[name].get("size"),
+            table[name].get("sha256"),
+            table[name].get("md5"),
+        )
+        for name in names
+    )
 
 
 @dataclass(frozen=True)
@@ -79,24 +97,63 @@ class Split:
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """The description of a dataset; `archives[0]` holds the images.
+class Images:
+    """Images that lie in one archive: for each of `paths`, the member `root` + path.
 
-    `unpacked_bytes` is an estimate (JPEG hardly shrinks, so it is close to the archive's size).
-    `read(archives, images)` unpacks the images of the folder `archives` into `images`.
+    `source` is the label file that lists them, for messages.
+    """
+
+    archive: str
+    root: str
+    paths: Sequence[str]
+    source: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the label files say: the split, and where its images are."""
+
+    split: Split
+    images: tuple[Images, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One of the forms in which a dataset is passed around.
+
+    `read(folder, counts)` reads the labels in the archives of a folder; `counts` are what the split
+    has to have, for a reader that must find out how it was made.
+    """
+
+    archives: tuple[Archive, ...]
+    read: Callable[[Path, Counts], Reading]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The description of a dataset; the first layout is the default one.
+
+    `unpacked_bytes` is an estimate (JPEG hardly shrinks, so it is close to the archives' size).
     """
 
     title: str
     licence: str
     licence_url: str
-    archives: tuple[Archive, ...]
+    layouts: Mapping[str, Layout]
     counts: Counts
     unpacked_bytes: int
-    read: Callable[[Path, Path], Split]
+
+    def layout(self, name: str | None = None) -> Layout:
+        """Return a layout by its name (None: the default one), or raise `UserError`."""
+        if name is None:
+            return next(iter(self.layouts.values()))
+        if name not in self.layouts:
+            raise UserError(f"{self.title} has no layout '{name}'; {nearest(name, self.layouts)}")
+        return self.layouts[name]
 
     def archive(self, name: str) -> Archive:
-        """Return the archive of that file name, or raise `UserError`."""
-        known = {archive.name: archive for archive in self.archives}
+        """Return the archive of that file name, of any layout, or raise `UserError`."""
+        known = {a.name: a for layout in self.layouts.values() for a in layout.archives}
         if name not in known:
             raise UserError(f"{self.title} has no archive '{name}'; {nearest(name, known)}")
         return known[name]
@@ -111,17 +168,23 @@ class Dataset:
             UserError: the file is not such an object, or names an archive that does not exist.
         """
         content = _object(read_json(path), path, {"sha256", "counts"})
-        hashes = _object(content.get("sha256", {}), path, {a.name for a in self.archives})
-        archives = tuple(
-            replace(a, size=None, md5=None, sha256=hashes.get(a.name)) for a in self.archives
-        )
+        names = {a.name for layout in self.layouts.values() for a in layout.archives}
+        hashes = _object(content.get("sha256", {}), path, names)
+        layouts = {name: _rehashed(layout, hashes) for name, layout in self.layouts.items()}
         if "counts" not in content:
-            return replace(self, archives=archives)
+            return replace(self, layouts=layouts)
         wanted = {field.name for field in fields(Counts)}
         numbers = _object(content["counts"], path, wanted)
         if set(numbers) != wanted or not all(type(n) is int for n in numbers.values()):
             raise UserError(f"{path}: counts needs the whole numbers {', '.join(sorted(wanted))}")
-        return replace(self, archives=archives, counts=Counts(**numbers))
+        return replace(self, layouts=layouts, counts=Counts(**numbers))
+
+
+def _rehashed(layout: Layout, hashes: Mapping[str, str]) -> Layout:
+    archives = tuple(
+        replace(a, size=None, md5=None, sha256=hashes.get(a.name)) for a in layout.archives
+    )
+    return replace(layout, archives=archives)
 
 
 def _object(content: Any, path: Path, known: set[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tcmbench.datasets import load
+from tcmbench.datasets.archives import unpack
 from tcmbench.datasets.base import Dataset, Split
 from tcmbench.datasets.decode import check_images
 from tcmbench.errors import UserError
@@ -48,18 +49,21 @@ def build(
             classes are in both halves, or the counts are not the expected ones.
     """
     dataset = load(name) if expect is None else load(name).expecting(expect)
-    for archive in dataset.archives:
+    layout = dataset.layout()
+    for archive in layout.archives:
         if not (archives / archive.name).is_file():
             raise UserError(
                 f"{archives / archive.name} does not exist; fetch it with: python src/download.py "
                 f"--dataset {name} --file {archive.name} --out {archives}"
             )
     with _workspace(out) as work:
-        split = dataset.read(archives, work / IMAGES)
+        reading = layout.read(archives, dataset.counts)
+        split = reading.split
         split.check()
         warnings = _compare(split, dataset, count_check)
-        paths = [item.path for item in (*split.train, *split.test)]
-        check_images(work / IMAGES, paths, archives / dataset.archives[0].name)
+        for part in reading.images:
+            unpack(archives / part.archive, part.root, part.paths, work / IMAGES, part.source)
+            check_images(work / IMAGES, part.paths, archives / part.archive)
         for table, items in zip(TABLES, (split.train, split.test), strict=True):
             write_manifest(work / table, map(_below_images, items))
         write_json(work / RECORD, _record(name, dataset, archives, split, work, warnings))
@@ -113,7 +117,7 @@ def _record(
         "expected_counts": asdict(dataset.counts),
         "warnings": warnings,
         "sha256": {table: sha256(work / table) for table in TABLES},
-        "archives": {a.name: _identity(archives / a.name) for a in dataset.archives},
+        "archives": {a.name: _identity(archives / a.name) for a in dataset.layout().archives},
         "provenance": provenance(),
     }
 

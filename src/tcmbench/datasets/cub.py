@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tcmbench.datasets.archives import read_texts, unpack
-from tcmbench.datasets.base import Archive, Counts, Dataset, Split
+from tcmbench.datasets.archives import read_texts
+from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, listed
 from tcmbench.datasets.labels import halves, rows
 from tcmbench.errors import UserError
 from tcmbench.manifests import Item
@@ -12,8 +12,8 @@ ARCHIVE = "CUB_200_2011.tgz"
 ROOT = "CUB_200_2011/"
 
 
-def read(archives: Path, images: Path) -> Split:
-    """Unpack the images and split them by class id. The official train_test_split.txt is unused."""
+def read(archives: Path, _counts: Counts) -> Reading:
+    """Split the images by class id. The official train_test_split.txt is unused."""
     archive = archives / ARCHIVE
     members = [f"{ROOT}{name}.txt" for name in ("images", "image_class_labels", "classes")]
     texts = read_texts(archive, *members)
@@ -29,31 +29,16 @@ def read(archives: Path, images: Path) -> Split:
             "download it again"
         )
     items = [Item(path, labels[i], names[labels[i]]) for i, path in paths.items()]
-    unpack(archive, f"{ROOT}images/", [item.path for item in items], images, members[0])
-    return halves(items, names)
+    images = Images(ARCHIVE, f"{ROOT}images/", [item.path for item in items], members[0])
+    return Reading(halves(items, names), (images,))
 
 
 DATASET = Dataset(
     title="CUB-200-2011",
     licence="no licence is stated in the archive; the photographs belong to their owners",
     licence_url="https://data.caltech.edu/records/65de6-vp158",
-    archives=(
-        Archive(
-            ARCHIVE,
-            (
-                "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz",
-                # Same name and size: fastai external.py and checks.txt.
-                "https://s3.amazonaws.com/fast-ai-imageclas/CUB_200_2011.tgz",
-            ),
-            size=1_150_585_339,
-            # Size and hash: tensorflow/datasets url_checksums/caltech_birds2011.txt.
-            sha256="0c685df5597a8b24909f6a7c9db6d11e008733779a671760afef78feb49bf081",
-            # From other projects (avalanche and more); not seen beside the hash above.
-            md5="97eceeb196236b17998738112f37df78",
-        ),
-    ),
+    layouts={"official": Layout(listed("cub", ARCHIVE), read)},
     # Counted from image_class_labels.txt.
     counts=Counts(train_images=5_864, train_classes=100, test_images=5_924, test_classes=100),
     unpacked_bytes=1_200_000_000,
-    read=read,
 )

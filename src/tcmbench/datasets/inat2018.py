@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tcmbench.datasets.archives import read_texts, unpack
-from tcmbench.datasets.base import Archive, Counts, Dataset, Split
+from tcmbench.datasets.archives import read_texts
+from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.errors import UserError
 from tcmbench.manifests import Item
 
@@ -14,11 +14,10 @@ LABELS = ("train2018.json", "val2018.json")
 SPLITS = "inat_dataset_splits.zip"
 LISTS = ("Inaturalist_train_set1.txt", "Inaturalist_test_set1.txt")
 ROOT = "train_val2018/"
-HOST = "https://ml-inat-competition-datasets.s3.amazonaws.com/2018/"
 
 
-def read(archives: Path, images: Path) -> Split:
-    """Unpack the listed images; class ids and names are those of the two JSON files.
+def read(archives: Path, _counts: Counts) -> Reading:
+    """Split the images by the lists; class ids and names are those of the two JSON files.
 
     The competition obscured the names of its categories, and they are kept as they stand.
     Images of the archive that neither list names are left packed.
@@ -34,8 +33,7 @@ def read(archives: Path, images: Path) -> Split:
         for text in lists
     )
     wanted = [item.path for item in (*train, *test)]
-    unpack(archives / IMAGES, ROOT, wanted, images, str(source))
-    return Split(train, test)
+    return Reading(Split(train, test), (Images(IMAGES, ROOT, wanted, str(source)),))
 
 
 def _annotations(archive: Path, member: str, labels: dict[str, int], names: dict[int, str]) -> None:
@@ -68,34 +66,15 @@ DATASET = Dataset(
     licence="non-commercial research and education only; the images may not be passed on",
     # Its section "Terms of Use".
     licence_url="https://github.com/visipedia/inat_comp/blob/master/2018/README.md",
-    archives=(
-        # Hashes: visipedia/inat_comp 2018/README.md, also torchvision datasets/inaturalist.py.
-        # It rounds the sizes (120 GB, 26 MB, 26 MB), so no exact one is known.
-        Archive(IMAGES, (f"{HOST}{IMAGES}",), md5="b1c6952ce38f31868cc50ea72d066cc3"),
-        Archive(
-            "train2018.json.tar.gz",
-            (f"{HOST}train2018.json.tar.gz",),
-            md5="bfa29d89d629cbf04d826a720c0a68b0",
+    layouts={
+        "lists": Layout(
+            listed("inat2018", IMAGES, *(f"{name}.tar.gz" for name in LABELS), SPLITS), read
         ),
-        Archive(
-            "val2018.json.tar.gz",
-            (f"{HOST}val2018.json.tar.gz",),
-            md5="f2ed8bfe3e9901cdefceb4e53cd3775d",
-        ),
-        # Smooth-AP README; its only host, and nobody has published a hash or a size.
-        Archive(
-            SPLITS,
-            (
-                "https://drive.usercontent.google.com/download"
-                "?id=1sXfkBTFDrRU3__-NUs1qBP3sf_0uMB98&export=download&confirm=t",
-            ),
-        ),
-    ),
+    },
     # Images: pytorch-metric-learning tests/datasets/test_inaturalist2018.py. Classes: no source
     # says so in words; they follow from 70 % of each supercategory, rounded down.
     counts=Counts(
         train_images=325_846, train_classes=5_690, test_images=136_093, test_classes=2_452
     ),
     unpacked_bytes=125_000_000_000,
-    read=read,
 )
