@@ -8,7 +8,7 @@ RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
-.PHONY: quick test setup lint unit docs lock
+.PHONY: quick test setup lint unit docs lock check-links
 
 # The quick suite, to its report; a second call finds everything done.
 quick: setup
@@ -39,6 +39,10 @@ unit: setup
 # README's table of configuration keys, from the schema.
 docs: setup
 	$(RUN) python src/config_table.py --write README.md
+
+# Whether every mirror still has its file; needs the network, downloads nothing.
+check-links: setup
+	$(RUN) python src/check_links.py
 
 setup: $(READY)
 
