@@ -76,18 +76,91 @@ _CARS = [(1, 3), (2, 1), (3, 4), (4, 2), (5, 1), (6, 4), (7, 3), (8, 2)]
 _MODELS = ["AM General Hummer SUV 2000", "Acura RL Sedan 2012", "Audi S4 Sedan 2007", "BMW M3 2012"]
 
 
-def cars_annotations(images: list[tuple[int, int]]) -> bytes:
-    fields = ("relative_im_path", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", "test")
-    table = np.empty((1, len(images)), dtype=[(field, object) for field in fields])
-    for i, (number, label) in enumerate(images):
-        box = [np.array([[value]], np.uint16) for value in (112, 7, 853, 717)]
-        flag = np.array([[number % 2]], np.uint8)
-        table[0, i] = (f"car_ims/{number:06}.jpg", *box, np.array([[label]], np.uint8), flag)
-    names = np.empty((1, len(_MODELS)), object)
-    names[0] = _MODELS
+def _mat(**variables: np.ndarray) -> bytes:
     stream = io.BytesIO()
-    savemat(stream, {"annotations": table, "class_names": names})
+    savemat(stream, variables, do_compression=True)
     return stream.getvalue()
+
+
+def _records(fields: tuple[str, ...], rows: list[tuple[object, ...]]) -> np.ndarray:
+    """Numbers become (1, 1) arrays of the smallest unsigned type, as in the published files."""
+    table = np.empty((1, len(rows)), dtype=[(field, object) for field in fields])
+    for i, row in enumerate(rows):
+        table[0, i] = tuple(
+            value if isinstance(value, str) else np.array([[value]], np.min_scalar_type(value))
+            for value in row
+        )
+    return table
+
+
+def _cells(texts: list[str]) -> np.ndarray:
+    names = np.empty((1, len(texts)), object)
+    names[0] = texts
+    return names
+
+
+_BOX = (112, 7, 853, 717)
+_CORNERS = ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2")
+
+
+def cars_annotations(
+    images: list[tuple[int, int]], models: list[str] = _MODELS, folder: str = "car_ims"
+) -> bytes:
+    rows = [(f"{folder}/{n:06}.jpg", *_BOX, label, n % 2) for n, label in images]
+    table = _records(("relative_im_path", *_CORNERS, "class", "test"), rows)
+    return _mat(annotations=table, class_names=_cells(models))
+
+
+# The devkit and Kaggle: the numbers of the files begin again in the second folder.
+CARS_FOLDERS = {
+    "train": [(1, 3), (2, 1), (3, 4), (4, 2), (5, 1)],
+    "test": [(1, 4), (2, 1), (3, 2)],
+}
+CARS_MODELS = [*_MODELS[:3], "Ram C/V Cargo Van Minivan 2012"]
+
+
+def devkit_annotations(images: list[tuple[int, int]], labelled: bool = True) -> bytes:
+    if not labelled:
+        rows = [(*_BOX, f"{n:05}.jpg") for n, _ in images]
+        return _mat(annotations=_records((*_CORNERS, "fname"), rows))
+    rows = [(*_BOX, label, f"{n:05}.jpg") for n, label in images]
+    return _mat(annotations=_records((*_CORNERS, "class", "fname"), rows))
+
+
+def cars_devkit(
+    folders: dict[str, list[tuple[int, int]]] = CARS_FOLDERS, models: list[str] = CARS_MODELS
+) -> dict[str, Members | bytes]:
+    """The two archives of images are made for the miniature only."""
+    archives: dict[str, Members | bytes] = {
+        f"cars_{half}.tgz": {f"cars_{half}/{n:05}.jpg": jpeg(n) for n, _ in images}
+        for half, images in folders.items()
+        if folders is CARS_FOLDERS
+    }
+    return archives | {
+        "car_devkit.tgz": {
+            "devkit/README.txt": text("This is the devkit"),
+            "devkit/cars_test_annos.mat": devkit_annotations(folders["test"], labelled=False),
+            "devkit/cars_train_annos.mat": devkit_annotations(folders["train"]),
+            "devkit/cars_meta.mat": _mat(class_names=_cells(models)),
+        },
+        "cars_test_annos_withlabels.mat": devkit_annotations(folders["test"]),
+    }
+
+
+def cars_kaggle(
+    folders: dict[str, list[tuple[int, int]]] = CARS_FOLDERS, models: list[str] = CARS_MODELS
+) -> dict[str, Members | bytes]:
+    """Images are whole in the miniature only."""
+    members: Members = {}
+    for half, images in folders.items():
+        rows = (f"{n:05}.jpg,39,116,569,375,{label}" for n, label in images)
+        members[f"anno_{half}.csv"] = text(*rows)
+        for n, label in images:
+            folder = models[label - 1].replace("/", "-")
+            content = jpeg(n) if folders is CARS_FOLDERS else b""
+            members[f"car_data/car_data/{half}/{folder}/{n:05}.jpg"] = content
+    members["names.csv"] = text(*models)
+    return {"stanford-car-dataset-by-classes-folder.zip": members}
 
 
 def cars196() -> dict[str, Members | bytes]:

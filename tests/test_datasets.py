@@ -1,23 +1,17 @@
-import gzip
-import io
 import re
-import stat
 import subprocess
 import sys
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from layouts import LAYOUTS, TRUTH, cars_annotations, jpeg, pack, text
+from layouts import LAYOUTS, TRUTH, cars_annotations, pack, text
 from tcmbench import datasets
-from tcmbench.datasets.archives import unpack
 from tcmbench.datasets.base import Counts, Split
-from tcmbench.datasets.decode import check_images
 from tcmbench.datasets.labels import halves, rows
 from tcmbench.errors import UserError
 from tcmbench.manifests import Item
+from tcmbench.preparation.unpack import unpack
 
 NAMES = sorted(LAYOUTS)
 CUB = "CUB_200_2011/"
@@ -137,7 +131,9 @@ def test_an_image_that_is_listed_but_absent_is_named(name, image, source, tmp_pa
 def test_a_missing_label_member_is_named(name, archive, member, tmp_path):
     archives = LAYOUTS[name]()
     del archives[archive][member]
-    with pytest.raises(UserError, match=f"{archive} has no member '{re.escape(member)}'"):
+    # The folder inside the archive of the split lists is not known for sure.
+    sought = member.rpartition("/")[2] if archive == "inat_dataset_splits.zip" else member
+    with pytest.raises(UserError, match=f"{archive} has no member '{re.escape(sought)}'"):
         read(name, archives, tmp_path)
 
 
@@ -156,7 +152,8 @@ def test_cub_refuses_labels_that_do_not_fit_the_images(tmp_path):
 @pytest.mark.parametrize("label", [0, 5])
 def test_cars_refuses_a_class_without_a_name(label, tmp_path):
     archives = LAYOUTS["cars196"]() | {"cars_annos.mat": cars_annotations([(1, 1), (2, label)])}
-    with pytest.raises(UserError, match=r"cars_annos\.mat is truncated or damaged, or is not the"):
+    message = rf"cars_annos\.mat gives 'car_ims/000002\.jpg' the class {label}, .* 1 to 4 only"
+    with pytest.raises(UserError, match=message):
         read("cars196", archives, tmp_path)
 
 
@@ -172,7 +169,10 @@ def test_inat_refuses_a_listed_image_without_a_class(tmp_path):
     archives = LAYOUTS["inat2018"]()
     member = "Inat_dataset_splits/Inaturalist_test_set1.txt"
     archives["inat_dataset_splits.zip"][member] += b"train_val2018/Aves/3077/none.jpg\n"
-    with pytest.raises(UserError, match=r"splits\.zip lists 'train_val2018/Aves/3077/none\.jpg'"):
+    message = (
+        r"'train_val2018/Aves/3077/none\.jpg' of .*splits\.zip has no class in train2018\.json"
+    )
+    with pytest.raises(UserError, match=message):
         read("inat2018", archives, tmp_path)
 
 
@@ -228,137 +228,6 @@ def test_label_lines_of_another_shape_are_named():
     for bad in ("7", "x a"):
         with pytest.raises(UserError, match=f"images.txt line 2 is '{bad}'"):
             list(rows(f"1 a\n{bad}\n", "images.txt", int, str))
-
-
-# Damage
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
-def test_a_truncated_archive_is_named(name, share, tmp_path):
-    pack(tmp_path / "archives", LAYOUTS[name]())
-    archive = tmp_path / "archives" / datasets.load(name).layout().archives[0].name
-    whole = archive.read_bytes()
-    archive.write_bytes(whole[: int(len(whole) * share)])
-    with pytest.raises(UserError, match=rf"{archive.name} is truncated or damaged .* delete it"):
-        unpacked(name, tmp_path / "archives", tmp_path / "images")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_something_that_is_no_archive_is_named(name, tmp_path):
-    archive = datasets.load(name).layout().archives[0].name
-    archives = LAYOUTS[name]() | {archive: b"<html>Quota exceeded</html>" * 100}
-    with pytest.raises(UserError, match=f"{archive} is truncated or damaged"):
-        read(name, archives, tmp_path)
-
-
-def test_every_truncation_of_a_tar_is_noticed_even_where_all_images_were_read(tmp_path):
-    archive = pack(tmp_path, {"a.tgz": {"r/1.jpg": jpeg(1), "r/2.jpg": jpeg(2)}}) / "a.tgz"
-    whole = archive.read_bytes()
-    for end in range(0, len(whole), 7):
-        archive.write_bytes(whole[:end])
-        with pytest.raises(UserError, match="is truncated or damaged"):
-            unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
-    archive.write_bytes(whole)
-    unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
-
-
-def test_damage_behind_the_last_member_is_noticed(tmp_path):
-    archive = pack(tmp_path, {"a.tgz": {"r/1.jpg": jpeg(1)}}) / "a.tgz"
-    # Tars may be padded without limit; the checksum stands behind the padding.
-    padded = gzip.compress(gzip.decompress(archive.read_bytes()) + bytes(1_000_000))
-    archive.write_bytes(padded)
-    unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
-    archive.write_bytes(padded[:-9])
-    with pytest.raises(UserError, match="is truncated or damaged"):
-        unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
-
-
-@pytest.mark.parametrize("name", ["a.tgz", "a.zip"])
-def test_a_wrong_checksum_is_noticed(name, tmp_path):
-    archive = pack(tmp_path, {name: {"r/1.jpg": jpeg(1)}}) / name
-    content = bytearray(archive.read_bytes())
-    # A gzip stream ends with checksum and length; a zip has the checksum 14 bytes into a member.
-    content[-8 if name == "a.tgz" else content.index(b"PK\1\2") + 16] ^= 1
-    archive.write_bytes(content)
-    with pytest.raises(UserError, match="is truncated or damaged"):
-        unpack(archive, "r/", ["1.jpg"], tmp_path / "images", "list")
-
-
-# Hostile archives
-
-
-def hostile_tar(path, name, kind=tarfile.REGTYPE, link=""):
-    with tarfile.open(path, "w:gz") as tar:
-        for member in ("r/1.jpg", name):
-            info = tarfile.TarInfo(member)
-            if member == name:
-                info.type, info.linkname = kind, link
-            info.size = 4 if info.isreg() else 0
-            tar.addfile(info, io.BytesIO(b"evil"))
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "link", "flaw"),
-    [
-        ("r/../../evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
-        ("../evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
-        ("/tmp/evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
-        ("r/evil.jpg", tarfile.SYMTYPE, "/etc/passwd", "is a link or a device"),
-        ("r/evil.jpg", tarfile.LNKTYPE, "r/1.jpg", "is a link or a device"),
-        ("r/evil.jpg", tarfile.CHRTYPE, "", "is a link or a device"),
-        ("r/evil.jpg", tarfile.FIFOTYPE, "", "is a link or a device"),
-    ],
-)
-def test_a_hostile_tar_is_refused(name, kind, link, flaw, tmp_path):
-    archive = tmp_path / "in" / "a.tgz"
-    archive.parent.mkdir()
-    hostile_tar(archive, name, kind, link)
-    before = files_below(tmp_path)
-    with pytest.raises(UserError, match=f"holds '{re.escape(name)}', which {flaw}"):
-        unpack(archive, "r/", ["../../evil.jpg", "evil.jpg"], tmp_path / "out" / "images", "list")
-    assert files_below(tmp_path) == before
-    assert not Path("/tmp/evil.jpg").exists()
-
-
-@pytest.mark.parametrize("name", ["r/../../evil.jpg", "/tmp/evil.jpg", "r/link.jpg"])
-def test_a_hostile_zip_is_refused(name, tmp_path):
-    archive = tmp_path / "a.zip"
-    with zipfile.ZipFile(archive, "w") as bundle:
-        info = zipfile.ZipInfo(name)
-        kind = stat.S_IFLNK if "link" in name else stat.S_IFREG
-        info.external_attr = (kind | 0o644) << 16
-        bundle.writestr(info, "/etc/passwd")
-    with pytest.raises(UserError, match=f"holds '{re.escape(name)}', which "):
-        unpack(archive, "r/", ["../../evil.jpg", "link.jpg"], tmp_path / "o" / "images", "list")
-    assert files_below(tmp_path) == {"a.zip"}
-
-
-def test_a_hostile_label_file_writes_nothing_outside(tmp_path):
-    archives = LAYOUTS["cub"]()
-    members = archives["CUB_200_2011.tgz"]
-    members[f"{CUB}images.txt"] = members[f"{CUB}images.txt"].replace(
-        b"001.Black", b"../../001.Black"
-    )
-    before = files_below(pack(tmp_path / "archives", archives))
-    with pytest.raises(UserError, match="names 2 images that are not in"):
-        unpacked("cub", tmp_path / "archives", tmp_path / "deep" / "images")
-    outside = {p for p in files_below(tmp_path) if not p.startswith("deep/images/")}
-    assert outside == {f"archives/{name}" for name in before}
-
-
-# Images
-
-
-def test_grey_and_cmyk_images_are_fine_and_a_cut_one_is_named(tmp_path):
-    for seed in range(1, 7):
-        (tmp_path / f"{seed}.jpg").write_bytes(jpeg(seed))
-    names = [f"{seed}.jpg" for seed in range(1, 7)]
-    check_images(tmp_path, names, Path("a.tgz"))
-    for content in (jpeg(4)[:300], jpeg(4)[:-100], b"", b"not an image"):
-        (tmp_path / "4.jpg").write_bytes(content)
-        with pytest.raises(UserError, match=r"the image 4\.jpg cannot be decoded .* from a\.tgz"):
-            check_images(tmp_path, names, Path("a.tgz"))
 
 
 # The tables

@@ -111,10 +111,11 @@ class Images:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the label files say: the split, and where its images are."""
+    """What the label files say; `note`: how the split was found, if the layout does not say it."""
 
     split: Split
     images: tuple[Images, ...]
+    note: str | None = None
 
 
 @dataclass(frozen=True)

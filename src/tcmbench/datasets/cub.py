@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tcmbench.datasets.archives import read_texts
+from tcmbench.archives.members import read_texts
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, listed
 from tcmbench.datasets.labels import halves, rows
 from tcmbench.errors import UserError
@@ -35,8 +35,10 @@ def read(archives: Path, _counts: Counts) -> Reading:
 
 DATASET = Dataset(
     title="CUB-200-2011",
-    licence="no licence is stated in the archive; the photographs belong to their owners",
-    licence_url="https://data.caltech.edu/records/65de6-vp158",
+    # The terms of its authors' page; the archive itself states none.
+    licence="non-commercial research and educational use only; the photographs belong to their "
+    "owners",
+    licence_url="https://www.vision.caltech.edu/datasets/cub_200_2011/",
     layouts={"official": Layout(listed("cub", ARCHIVE), read)},
     # Counted from image_class_labels.txt.
     counts=Counts(train_images=5_864, train_classes=100, test_images=5_924, test_classes=100),

@@ -1,64 +1,52 @@
-"""iNaturalist 2018: species, with the class-disjoint split lists of the Smooth-AP authors."""
+"""iNaturalist 2018: species, with the class-disjoint split of the Smooth-AP authors."""
 
-import json
 from pathlib import Path
-from typing import Any
 
-from tcmbench.datasets.archives import read_texts
+from tcmbench.archives.members import located, read_texts
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
-from tcmbench.errors import UserError
+from tcmbench.datasets.inat_labels import ARCHIVES, FILES, ROOT, read_labels
+from tcmbench.datasets.inat_rule import choose
 from tcmbench.manifests import Item
 
 IMAGES = "train_val2018.tar.gz"
-LABELS = ("train2018.json", "val2018.json")
 SPLITS = "inat_dataset_splits.zip"
 LISTS = ("Inaturalist_train_set1.txt", "Inaturalist_test_set1.txt")
-ROOT = "train_val2018/"
 
 
-def read(archives: Path, _counts: Counts) -> Reading:
-    """Split the images by the lists; class ids and names are those of the two JSON files.
+def read_lists(archives: Path, _counts: Counts) -> Reading:
+    """Split the images by the published lists, in whatever folder of their archive they lie.
 
-    The competition obscured the names of its categories, and they are kept as they stand.
     Images of the archive that neither list names are left packed.
     """
-    labels: dict[str, int] = {}
-    names: dict[int, str] = {}
-    for member in LABELS:
-        _annotations(archives / f"{member}.tar.gz", member, labels, names)
+    labels = read_labels(archives)
     source = archives / SPLITS
-    lists = read_texts(source, *(f"Inat_dataset_splits/{name}" for name in LISTS))
     train, test = (
-        [_item(line.strip(), labels, names, source) for line in text.splitlines() if line.strip()]
-        for text in lists
+        [labels.item(path, str(source)) for path in map(str.strip, text.splitlines()) if path]
+        for text in read_texts(source, *located(source, *LISTS))
     )
+    return _reading(train, test, str(source))
+
+
+def read_rule(archives: Path, counts: Counts) -> Reading:
+    """Split all images by the rule that gives these counts exactly (see `inat_rule`).
+
+    Raises:
+        UserError: the label files are damaged, or no single rule gives these counts.
+    """
+    labels = read_labels(archives)
+    training, note = choose(labels.groups, labels.classes.values(), counts)
+    source = " and ".join(FILES)
+    train: list[Item] = []
+    test: list[Item] = []
+    for path in labels.classes:
+        item = labels.item(path, source)
+        (train if item.label in training else test).append(item)
+    return _reading(train, test, source, note)
+
+
+def _reading(train: list[Item], test: list[Item], source: str, note: str | None = None) -> Reading:
     wanted = [item.path for item in (*train, *test)]
-    return Reading(Split(train, test), (Images(IMAGES, ROOT, wanted, str(source)),))
-
-
-def _annotations(archive: Path, member: str, labels: dict[str, int], names: dict[int, str]) -> None:
-    """Add the class of each image file, and the name of each class, of one COCO-style file."""
-    (text,) = read_texts(archive, member)
-    try:
-        content: dict[str, Any] = json.loads(text)
-        files = {image["id"]: str(image["file_name"]) for image in content["images"]}
-        names.update({int(c["id"]): str(c["name"]) for c in content["categories"]})
-        for annotation in content["annotations"]:
-            labels[files[annotation["image_id"]]] = int(annotation["category_id"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{member} in {archive} is not the published file ({error!r}); download it again"
-        ) from None
-
-
-def _item(path: str, labels: dict[str, int], names: dict[int, str], source: Path) -> Item:
-    label = labels.get(path)
-    if label is None or label not in names or not path.startswith(ROOT):
-        raise UserError(
-            f"{source} lists '{path}', for which {' and '.join(LABELS)} give no class; the files "
-            "do not belong together, download them again"
-        )
-    return Item(path.removeprefix(ROOT), label, names[label])
+    return Reading(Split(train, test), (Images(IMAGES, ROOT, wanted, source),), note)
 
 
 DATASET = Dataset(
@@ -67,9 +55,8 @@ DATASET = Dataset(
     # Its section "Terms of Use".
     licence_url="https://github.com/visipedia/inat_comp/blob/master/2018/README.md",
     layouts={
-        "lists": Layout(
-            listed("inat2018", IMAGES, *(f"{name}.tar.gz" for name in LABELS), SPLITS), read
-        ),
+        "lists": Layout(listed("inat2018", IMAGES, *ARCHIVES, SPLITS), read_lists),
+        "rule": Layout(listed("inat2018", IMAGES, *ARCHIVES), read_rule),
     },
     # Images: pytorch-metric-learning tests/datasets/test_inaturalist2018.py. Classes: no source
     # says so in words; they follow from 70 % of each supercategory, rounded down.

@@ -1,6 +1,6 @@
 """What the label files of several datasets have in common."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from tcmbench.datasets.base import Split
@@ -9,11 +9,16 @@ from tcmbench.manifests import Item
 
 
 def rows(
-    text: str, source: str, *types: Callable[[str], Any], header: int = 0
+    text: str,
+    source: str,
+    *types: Callable[[str], Any],
+    header: int = 0,
+    separator: str | None = None,
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield the space-separated fields of each line, converted; the last field may hold spaces.
+    """Yield the fields of each line, converted; the last field may hold the separator.
 
-    The first `header` lines and empty lines are passed over.
+    Fields are separated by white space where no `separator` is given. The first `header` lines and
+    empty lines are passed over.
 
     Raises:
         UserError: a line has too few fields, or a field is not of its type.
@@ -22,7 +27,7 @@ def rows(
         if number <= header or not line:
             continue
         try:
-            values = line.split(maxsplit=len(types) - 1)
+            values = line.split(separator, len(types) - 1)
             yield tuple(kind(value) for kind, value in zip(types, values, strict=True))
         except ValueError:
             kinds = ", ".join(kind.__name__ for kind in types)
@@ -30,6 +35,20 @@ def rows(
                 f"{source} line {number} is '{line[:80]}' where the fields {kinds} are expected; "
                 "download the archive again"
             ) from None
+
+
+def class_name(names: Mapping[int, str], label: int, image: str, source: str) -> str:
+    """Return the name of a class, or raise `UserError` if `source` gives an image an unknown one.
+
+    `names` is by class id.
+    """
+    if label not in names:
+        raise UserError(
+            f"{source} gives '{image}' the class {label}, but there are names for the classes "
+            f"{min(names, default=0)} to {max(names, default=0)} only; the files do not belong "
+            "together, download them again"
+        )
+    return names[label]
 
 
 def halves(items: Iterable[Item], classes: Collection[int]) -> Split:

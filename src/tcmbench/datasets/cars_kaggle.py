@@ -1,0 +1,60 @@
+"""Cars196 as Kaggle has it (jutrera): one .zip with a folder for each class.
+
+Layout: pytorch-metric-learning datasets/cars196.py. As with the devkit, its own training and test
+images share their classes, so both are read.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tcmbench.archives.members import member_names, read_texts
+from tcmbench.datasets.base import Counts, Images, Reading
+from tcmbench.datasets.labels import class_name, halves, rows
+from tcmbench.errors import UserError
+from tcmbench.manifests import Item
+
+ARCHIVE = "stanford-car-dataset-by-classes-folder.zip"
+ROOT = "car_data/car_data/"
+HALVES = ("train", "test")
+TABLES = tuple(f"anno_{half}.csv" for half in HALVES)
+NAMES = "names.csv"
+
+
+def read(archives: Path, _counts: Counts) -> Reading:
+    """Split the images by class id; paths are `train/<class folder>/00001.jpg` and so on.
+
+    Raises:
+        UserError: a table has a line of another shape, names a class that has no name, or lists an
+            image that is not in the folder of its class.
+    """
+    archive = archives / ARCHIVE
+    *tables, lines = read_texts(archive, *TABLES, NAMES)
+    names = dict(enumerate(filter(None, map(str.strip, lines.splitlines())), start=1))
+    items = [
+        item
+        for half, table, text in zip(HALVES, TABLES, tables, strict=True)
+        for item in _items(half, text, f"{table} in {archive}", names)
+    ]
+    paths = [item.path for item in items]
+    _check_folders(archive, paths)
+    return Reading(halves(items, names), (Images(ARCHIVE, ROOT, paths, " and ".join(TABLES)),))
+
+
+def _items(half: str, text: str, source: str, names: dict[int, str]) -> list[Item]:
+    items = []
+    # File, four corners of a box, class id.
+    for file, *_, label in rows(text, source, str, int, int, int, int, int, separator=","):
+        name = class_name(names, label, file, source)
+        items.append(Item(f"{half}/{name.replace('/', '-')}/{file}", label, name))
+    return items
+
+
+def _check_folders(archive: Path, paths: Sequence[str]) -> None:
+    held = set(member_names(archive))
+    missing = [path for path in paths if ROOT + path not in held]
+    if missing:
+        raise UserError(
+            f"{' and '.join(TABLES)} list {len(missing):,} images that are not in the folder of "
+            f"their class in {archive}, the first is '{ROOT}{missing[0]}'; it is not the published "
+            "archive, delete it and download it again"
+        )
