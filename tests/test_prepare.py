@@ -1,6 +1,7 @@
 import csv
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from layouts import LAYOUTS, TRUTH, pack, text
-from tcmbench.datasets.build import build
 from tcmbench.errors import UserError
 from tcmbench.manifests import Item, read_manifest, write_manifest
+from tcmbench.preparation.build import build
 
 NAMES = sorted(LAYOUTS)
 DOOR = Path(__file__).parents[1] / "src" / "prepare.py"
@@ -32,6 +33,12 @@ def snapshot(folder):
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def touch(path):
+    """Make a file look changed, as a new download of the same size does."""
+    status = path.stat()
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
 
 
 def expectation(tmp_path, name, **changed):
@@ -63,8 +70,8 @@ def test_prepare_makes_the_manifests_worked_out_by_hand(name, tmp_path, out):
         )
         assert all((out / path).is_file() for path, _, _ in found)
         assert [(i.path, i.label, i.class_name) for i in read_manifest(out / table)] == found
-    assert sorted(path.name for path in out.iterdir()) == [
-        "images", "manifest.json", "test.csv", "train.csv",
+    assert sorted(path.name for path in out.iterdir() if path.name != ".images.lock") == [
+        "images", "images.json", "manifest.json", "test.csv", "train.csv",
     ]  # fmt: skip
 
 
@@ -120,7 +127,8 @@ def test_every_expected_count_is_compared(number, archives, out, tmp_path):
 def test_no_count_check_warns_and_keeps_the_warning(archives, out, capsys):
     build("cub", archives, out, count_check=False)
     warnings = json.loads((out / "manifest.json").read_text())["warnings"]
-    assert len(warnings) == 1
+    assert len(warnings) == 2
+    assert warnings[1] == "CUB_200_2011.tgz is not the published file (another hash)"
     assert "5 train images instead of 5,864" in warnings[0]
     assert f"warning: {warnings[0]}" in capsys.readouterr().err
 
@@ -173,7 +181,7 @@ def test_a_failure_leaves_nothing_and_touches_nothing(what, message, archives, o
     spoil(archives, what)
     with pytest.raises(UserError, match=message):
         build("cub", archives, out, expect=expect)
-    assert not out.exists()
+    assert not out.exists() or {path.name for path in out.iterdir()} == {".images.lock"}
     pack(archives, LAYOUTS["cub"]())
     build("cub", archives, out, expect=expect)
     before = snapshot(out)
@@ -181,7 +189,7 @@ def test_a_failure_leaves_nothing_and_touches_nothing(what, message, archives, o
     with pytest.raises(UserError, match=message):
         build("cub", archives, out, expect=expect)
     assert snapshot(out) == before
-    assert not (out / ".partial").exists()
+    assert not (out / ".partial_images").exists()
 
 
 def test_an_empty_folder_made_beforehand_is_filled_or_left_empty(archives, out, tmp_path):
@@ -196,13 +204,13 @@ def test_an_empty_folder_made_beforehand_is_filled_or_left_empty(archives, out, 
 def test_repeating_replaces_the_results_and_leaves_other_files_alone(out, tmp_path):
     archives = pack(out / "archives", LAYOUTS["cub"]())
     (out / "notes.txt").write_text("mine")
-    (out / ".partial" / "images").mkdir(parents=True)
-    (out / ".partial" / "images" / "left by a killed run.jpg").write_bytes(b"")
+    (out / ".partial_images" / "images").mkdir(parents=True)
+    (out / ".partial_images" / "images" / "left by another run.jpg").write_bytes(b"")
     for _ in range(2):
         build("cub", archives, out, expect=expectation(tmp_path, "cub"))
     assert (out / "notes.txt").read_text() == "mine"
     assert (archives / "CUB_200_2011.tgz").is_file()
-    assert not (out / ".partial").exists()
+    assert not (out / ".partial_images").exists()
     images = {path for path in snapshot(out) if path.startswith("images/")}
     assert images == {f"images/{path}" for half in TRUTH["cub"] for path, _, _ in half}
     # A smaller archive leaves none of the images of the larger one.
@@ -219,19 +227,24 @@ def test_repeating_replaces_the_results_and_leaves_other_files_alone(out, tmp_pa
     }
 
 
-def test_while_results_are_swapped_in_the_record_is_absent(archives, out, tmp_path, monkeypatch):
-    build("cub", archives, out, expect=expectation(tmp_path, "cub"))
-    replace = Path.replace
+def test_while_results_are_swapped_in_the_records_are_absent(archives, out, tmp_path, monkeypatch):
+    expect = expectation(tmp_path, "cub")
+    build("cub", archives, out, expect=expect)
+    before = snapshot(out / "images")
+    touch(archives / "CUB_200_2011.tgz")
 
     def cut_off(path, target):
-        if path.name == "test.csv":
-            raise OSError("power cut")
-        return replace(path, target)
+        raise OSError("power cut")
 
-    monkeypatch.setattr(Path, "replace", cut_off)
-    with pytest.raises(OSError, match="power cut"):
-        build("cub", archives, out, expect=expectation(tmp_path, "cub"))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", cut_off)
+        with pytest.raises(OSError, match="power cut"):
+            build("cub", archives, out, expect=expect)
     assert not (out / "manifest.json").exists()
+    assert not (out / "images.json").exists()
+    build("cub", archives, out, expect=expect)
+    assert snapshot(out / "images") == before
+    assert (out / "manifest.json").exists()
 
 
 def test_grey_and_cmyk_images_pass(archives, out, tmp_path):

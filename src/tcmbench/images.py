@@ -1,7 +1,7 @@
 """Image files to uint8 tensors: the training view with its chance, the evaluation view without.
 
-Decoding is Pillow's and resampling is bilinear, as in the official code; every image becomes RGB,
-so grey and CMYK files count like any other. Normalisation happens on the device, see `normalize`.
+Decoding is Pillow's, by the policy of `tcmbench.pictures`, and resampling is bilinear, as in the
+official code. Normalisation happens on the device, see `normalize`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from tcmbench.errors import UserError
+from tcmbench.pictures import UnreadableError, open_rgb
 
 # ImageNet statistics for every backbone, as the official code has it (RS datasets.py L299-305).
 MEAN = (0.485, 0.456, 0.406)
@@ -112,15 +113,14 @@ def load_batches(
 
 
 def load_rgb(path: Path) -> Image.Image:
-    """Decode an image file into RGB.
+    """Decode an image file into RGB, by the policy of `tcmbench.pictures`.
 
     Raises:
         UserError: the file is missing or cannot be decoded.
     """
     try:
-        with Image.open(path) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError) as error:
+        return open_rgb(path)
+    except UnreadableError as error:
         raise UserError(
             f"image {path} cannot be read ({error}); prepare the dataset again"
         ) from None

@@ -1,0 +1,135 @@
+"""From archives to a folder of images with its two manifests."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tcmbench.datasets import load
+from tcmbench.datasets.base import Dataset, Images, Reading, Split
+from tcmbench.errors import UserError
+from tcmbench.locks import exclusive
+from tcmbench.preparation.job import Job, cache_of, present_layout
+from tcmbench.preparation.listing import RECORD, Hashes, write_tables
+from tcmbench.preparation.receipts import fingerprint, kinds_needed
+from tcmbench.preparation.space import check_space, peak_bytes, used_bytes
+from tcmbench.preparation.store import Store, folder_name, identity_of, lacking
+from tcmbench.preparation.unpack import unpack
+
+
+def build(
+    name: str,
+    archives: Path,
+    out: Path,
+    *,
+    receipts: Path | None = None,
+    manifests: Path | None = None,
+    layout: str | None = None,
+    short_side: int | None = None,
+    threads: int | None = None,
+    count_check: bool = True,
+    disk_check: bool = True,
+    expect: Path | None = None,
+) -> None:
+    """Make sure that `out` has the images, and list them in `manifests`.
+
+    Images go to images/ (or images_256/, by `short_side`) with images.json (images_256.json) as
+    their record; train.csv, test.csv and, last of all, manifest.json list them by paths relative
+    to `out`. Images that are there already, from the same archives, are not unpacked again.
+    On failure an earlier result stays as it was; other files are left alone. Several processes may
+    share `out`: one unpacks, the others wait.
+
+    Args:
+        name: the dataset.
+        archives: the folder that holds its archives, under their published names.
+        out: the folder for the images; made if missing.
+        receipts: the folder of the archives' receipts; None: `archives`.
+        manifests: the folder for the tables; None: `out`.
+        layout: the form of the archives; None: the first whose archives are all there.
+        short_side: pixels that the short side of larger images is reduced to; None keeps originals.
+        threads: images that are worked on at a time; None: one a core.
+        count_check: whether other numbers of images and classes than expected are refused;
+            else they become a warning, printed and kept in manifest.json.
+        disk_check: whether too little free disk is refused.
+        expect: a JSON file whose counts and hashes replace the published ones.
+
+    Raises:
+        UserError: an archive is missing, damaged or hostile, an image is missing or corrupt,
+            classes are in both halves, the counts are not the expected ones, or the disk is full.
+    """
+    dataset = load(name) if expect is None else load(name).expecting(expect)
+    cache = cache_of(short_side)
+    layout = layout or present_layout(dataset, archives)
+    job = Job(
+        name,
+        dataset,
+        layout,
+        archives,
+        receipts or archives,
+        out,
+        manifests or out,
+        cache,
+        threads,
+        disk_check,
+    )
+    job.demand()
+    reading = job.layout.read(archives, dataset.counts)
+    reading.split.check()
+    warnings = _compare(reading.split, dataset, count_check)
+    write_tables(job, reading, _images(job, reading), warnings)
+
+
+def _compare(split: Split, dataset: Dataset, count_check: bool) -> list[str]:
+    """Return the warnings, which are none where the counts are the expected ones."""
+    differences = split.counts().differences(dataset.counts)
+    if not differences:
+        return []
+    finding = f"{dataset.title}: the archives hold {', '.join(differences)}"
+    if count_check:
+        raise UserError(
+            f"{finding}; download them again, or accept a subset on purpose with --no-count-check"
+        )
+    print(f"warning: {finding}; accepted by --no-count-check", file=sys.stderr)
+    return [finding]
+
+
+def _images(job: Job, reading: Reading) -> Hashes:
+    """Unpack the images unless they are there; return the hashes of their archives."""
+    parts = reading.images
+    marks = {p.archive: fingerprint(job.archives / p.archive, job.receipts) for p in parts}
+    identity = identity_of(job.name, job.layout_name, marks, parts, job.cache)
+    store = Store(job.out, folder_name(job.cache), identity)
+    paths = [path for part in parts for path in part.paths]
+    # Looked for before the lock, so that a shared folder may be read-only.
+    if (hashes := store.hashes(paths)) is not None:
+        return hashes
+    with exclusive(store.folder, f"prepares {store.folder}"):
+        hashes = store.hashes(paths)
+        return _unpacked(job, store, parts, paths) if hashes is None else hashes
+
+
+def _unpacked(job: Job, store: Store, parts: Sequence[Images], paths: Sequence[str]) -> Hashes:
+    store.drop_others()
+    need = peak_bytes(job.archives, parts, job.cache) - used_bytes(store.images)
+    check_space(job.out, need, refuse=job.disk_check)
+    with store.workspace() as folder:
+        hashes = {}
+        for part in parts:
+            archive = job.archives / part.archive
+            hashes[part.archive] = unpack(
+                archive,
+                part.root,
+                part.paths,
+                folder,
+                part.source,
+                cache=job.cache,
+                threads=job.threads,
+                kinds=kinds_needed(archive, job.receipts, job.dataset.archive(part.archive)),
+            )
+        if absent := lacking(folder, paths):
+            raise UserError(
+                f"{len(absent):,} images vanished from {folder} while they were unpacked, the "
+                f"first is '{absent[0]}'; let nothing else write there, and prepare again"
+            )
+        (job.manifests / RECORD).unlink(missing_ok=True)
+        store.publish(hashes)
+    return hashes

@@ -1,0 +1,37 @@
+"""Synthetic photographs: noise whose spectrum falls with frequency as that of real scenes does."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+# Of ten images, eight are of the size of CUB's and two of that of larger iNaturalist ones.
+SIZES = [(500, 375)] * 8 + [(800, 600)] * 2
+QUALITY = 90
+# Amplitudes of natural scenes fall about as 1/f (Field 1987); a bit steeper here, for size.
+SLOPE = 1.15
+
+
+def photograph(width: int, height: int, seed: int) -> bytes:
+    """Return a JPEG of about 110 kB at 500 x 375."""
+    rng = np.random.default_rng(seed)
+    light = _noise(rng, width, height)
+    channels = [light + 0.35 * _noise(rng, width, height) for _ in range(3)]
+    pixels = np.stack([128 + 55 * (c - c.mean()) / c.std() for c in channels], -1)
+    stream = io.BytesIO()
+    image = Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+    image.save(stream, "JPEG", quality=QUALITY)
+    return stream.getvalue()
+
+
+def album(count: int) -> list[bytes]:
+    """Return distinct photographs, in the mix of `SIZES`."""
+    return [photograph(*SIZES[seed % len(SIZES)], seed) for seed in range(count)]
+
+
+def _noise(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+    frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
+    frequency[0, 0] = 1
+    spectrum = rng.normal(size=(2, *frequency.shape))
+    field = np.fft.irfft2((spectrum[0] + 1j * spectrum[1]) / frequency**SLOPE, s=(height, width))
+    return field / field.std()
