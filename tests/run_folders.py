@@ -27,12 +27,19 @@ METRICS: dict[str, Any] = {
 CUB = "cub/resnet50/smooth_ap"
 
 
-def write_run(root: Path, name: str, scale: str = "full", **metrics: Any) -> Path:
+def write_run(
+    root: Path,
+    name: str,
+    scale: str = "full",
+    image_cache: dict[str, Any] | None = None,
+    **metrics: Any,
+) -> Path:
     """Write a run folder `root/name`, where name ends in /{variant}/seed{number}."""
     folder = root / name
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(METRICS | metrics))
-    (folder / "run.json").write_text(json.dumps({"config": {"scale": scale}}))
+    record = {"config": {"scale": scale}, "data": {"image_cache": image_cache}}
+    (folder / "run.json").write_text(json.dumps(record))
     return folder
 
 
@@ -43,11 +50,12 @@ def write_pair(
     base: dict[str, Any] | None = None,
     tcm: dict[str, Any] | None = None,
     scale: str = "full",
+    image_cache: dict[str, Any] | None = None,
 ) -> list[Path]:
     """Write the base and the tcm run of a cell."""
     return [
-        write_run(root, f"{cell}/base/seed{seed}", scale, **(base or {})),
-        write_run(root, f"{cell}/tcm/seed{seed}", scale, **(tcm or {})),
+        write_run(root, f"{cell}/base/seed{seed}", scale, image_cache, **(base or {})),
+        write_run(root, f"{cell}/tcm/seed{seed}", scale, image_cache, **(tcm or {})),
     ]
 
 

@@ -12,6 +12,7 @@ import tcmbench.provenance
 from tcmbench.models import create_backbone, save_tensors
 from tcmbench.provenance import provenance
 from tcmbench.training.loop import train
+from tcmbench.training.record import data_identity
 from tcmbench.training.settings import Settings
 from tiny_data import BATCHES, config, margins
 
@@ -47,6 +48,20 @@ def test_inputs_and_outputs_are_named_by_their_hashes(run, tiny_set, start):
     }
     assert record["initial_weights_sha256"] == sha(start)
     assert record["weights_sha256"] == sha(run / "model.safetensors")
+
+
+def test_what_prepare_noted_of_the_images_is_kept(tmp_path):
+    manifest = tmp_path / "train.csv"
+    manifest.write_text("path,label,class_name\n")
+    bare = {"manifest": str(manifest), "sha256": sha(manifest)}
+    assert data_identity(manifest) == bare
+    noted = {
+        "layout": "devkit",
+        "image_cache": {"short_side": 256},
+        "archives": {"a.tgz": {"bytes": 1, "sha256": "ab"}},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(noted | {"counts": {}}))
+    assert data_identity(manifest) == bare | noted
 
 
 def test_course_of_the_training(run):

@@ -447,3 +447,18 @@ def test_command_says_in_one_line_what_is_wrong(tmp_path):
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("error: ")
     assert "is not a run folder" in done.stderr
+
+
+CACHE = {"short_side": 256, "quality": 95}
+
+
+def test_stored_sizes_do_not_mix(tmp_path):
+    folders = write_pair(tmp_path) + write_pair(tmp_path, "sop/b/l", image_cache=CACHE)
+    with pytest.raises(UserError, match=r"sop.* with image_cache \{'short_side': 256"):
+        read_runs(folders)
+
+
+def test_a_stored_size_is_said_below_the_table(tmp_path):
+    sentence = "Images were stored with a short side of at most 256 pixels (JPEG quality 95)"
+    assert sentence in page_of(tmp_path / "a", write_pair(tmp_path / "a", image_cache=CACHE))
+    assert "short side" not in page_of(tmp_path / "b", write_pair(tmp_path / "b"))

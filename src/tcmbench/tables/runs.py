@@ -39,6 +39,12 @@ class MeasuredRun:
         """Return `full` or `miniature`."""
         return str(self.record.get("config", {}).get("scale", "full"))
 
+    @property
+    def image_cache(self) -> dict[str, Any] | None:
+        """Return how the images were resized when they were stored, None for originals."""
+        cache: dict[str, Any] | None = self.record.get("data", {}).get("image_cache")
+        return cache
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -129,6 +135,11 @@ def _check_alike(runs: Sequence[MeasuredRun]) -> None:
             raise UserError(
                 f"{run.folder} is of scale '{run.scale}' but {first.folder} of '{first.scale}'; "
                 "make a table of each scale"
+            )
+        if run.image_cache != first.image_cache:
+            raise UserError(
+                f"{run.folder} was trained with image_cache {run.image_cache} but {first.folder} "
+                f"with {first.image_cache}; make a table of each"
             )
         for key in SETTINGS:
             if run.metrics.get(key) != first.metrics.get(key):

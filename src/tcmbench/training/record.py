@@ -7,9 +7,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from tcmbench.files import sha256
+from tcmbench.files import read_json, sha256
 from tcmbench.provenance import provenance
 from tcmbench.training.settings import Settings
+
+# Of manifest.json, what decides which pixels and labels a training saw.
+NOTED = ("layout", "image_cache", "archives")
 
 
 def describe(
@@ -34,7 +37,7 @@ def describe(
         "config": settings.to_json(),
         "seed": settings.seed,
         **provenance(),
-        "data": {"manifest": settings.manifest, "sha256": sha256(settings.manifest)},
+        "data": data_identity(Path(settings.manifest)),
         "initial_weights_sha256": None if settings.weights is None else sha256(settings.weights),
         "weights_sha256": sha256(weights),
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
@@ -46,6 +49,19 @@ def describe(
         "loss_curve": [entry["total"] for entry in curve],
         "epochs": curve,
     }
+
+
+def data_identity(manifest: Path) -> dict[str, Any]:
+    """Return what a manifest says of itself: its hash, and what `prepare.py` noted beside it.
+
+    A manifest of the user's own has no such note; the keys then are missing.
+    """
+    identity = {"manifest": str(manifest), "sha256": sha256(manifest)}
+    note = manifest.with_name("manifest.json")
+    if not note.exists():
+        return identity
+    noted = read_json(note)
+    return identity | {key: noted[key] for key in NOTED if key in noted}
 
 
 def _rate(curve: list[dict[str, float]]) -> float:
