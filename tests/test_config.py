@@ -34,6 +34,21 @@ def test_suites_are_the_papers_grid() -> None:
         assert len({run.backbone for run in found}) == 2
 
 
+def test_images_may_lie_outside_and_the_tables_stay() -> None:
+    run = Run("cub", "resnet50", "smooth_ap", "base", 0)
+    inside = train_config(checked(shipped()), run)
+    outside = train_config(checked(shipped() | {"data_root": "/shared/dml"}), run)
+    assert inside["images"] == "results/data/full/cub"
+    assert outside["images"] == "/shared/dml/full/cub"
+    assert inside["manifest"] == outside["manifest"] == "results/data/full/cub/train.csv"
+
+
+def test_layouts_are_named_by_dataset() -> None:
+    assert checked(shipped())["layouts"] == {}
+    with pytest.raises(UserError, match="'layouts' names an unknown 'cars'; did you mean 'cars19"):
+        checked(shipped() | {"layouts": {"cars": "devkit"}})
+
+
 def test_run_folder_is_the_contracts() -> None:
     run = Run("cub", "resnet50", "smooth_ap", "tcm", 3)
     assert run.folder == "results/runs/cub/resnet50/smooth_ap/tcm/seed3"

@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -94,7 +94,7 @@ def train_config(config: Config, run: Run) -> Config:
     settings = _recipe(config, run, grid["scale"])
     backbone = config["backbones"][run.backbone]
     loss = config["losses"][run.loss]
-    data = f"results/data/{grid['scale']}/{run.dataset}"
+    data = f"{grid['scale']}/{run.dataset}"
     pretrained = backbone["weights"] != "none"
     return {
         "dataset": run.dataset,
@@ -102,8 +102,8 @@ def train_config(config: Config, run: Run) -> Config:
         "variant": run.variant,
         "scale": grid["scale"],
         "seed": run.seed,
-        "manifest": f"{data}/train.csv",
-        "images": data,
+        "manifest": f"results/data/{data}/train.csv",
+        "images": f"{config['data_root']}/{data}",
         "weights": f"results/weights/{run.backbone}.safetensors" if pretrained else None,
         "model": {
             "timm": backbone["timm"],
@@ -188,6 +188,7 @@ def _check_names(config: Config, datasets: Collection[str], losses: Collection[s
         _known(f"losses.{name}.suites", loss.get("suites", []), suites)
         if "file" not in loss and loss["rule"] == "generated":
             _known("losses", [name], losses)
+    _known("layouts", config["layouts"], datasets)
     known = {
         "scale": ("full", "miniature"),
         "dataset": datasets,
@@ -199,7 +200,7 @@ def _check_names(config: Config, datasets: Collection[str], losses: Collection[s
             _known(f"recipes.{number}.where.{key}", _listed(names), known[key])
 
 
-def _known(key: str, names: list[str], known: Collection[str]) -> None:
+def _known(key: str, names: Iterable[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
             hint = nearest(name, known)

@@ -82,7 +82,8 @@ def test_damaged_archive_fails_its_rule_with_the_sentence_in_its_log(
         stream.write(b"more")
     archive = data / "archives/CUB_200_2011.tgz"
     archive.unlink()
-    target = "results/data/miniature/cub/archives/CUB_200_2011.tgz"
+    target = "results/data/miniature/cub/archives/CUB_200_2011.tgz.verified.json"
+    (checkout.folder / target).unlink()
     done = checkout.snakemake(target, "--cores", "1", "--retries", "0")
     assert done.returncode != 0
     log = (data / "logs/download_CUB_200_2011.tgz.log").read_text()

@@ -1,6 +1,7 @@
 # The checked configuration, the runs of the chosen suite, and what all rules share. No rules.
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,8 +14,12 @@ sys.path.append(str(SRC))
 
 from tcmbench import datasets, machine
 from tcmbench.config import Run, check, runs, train_config
+from tcmbench.download.terms import terms
 from tcmbench.errors import UserError
 from tcmbench.losses import available_losses
+from tcmbench.preparation.job import cache_of
+from tcmbench.preparation.space import published_bytes
+from tcmbench.preparation.store import folder_name
 from tcmbench.sources import sources
 from tcmbench.watch import RunWatcher
 
@@ -38,6 +43,7 @@ DEVICE = "cuda" if ON_GPU else "cpu"
 # Rule files of the user's own are relative to the working directory, `include` to this file.
 CUSTOM_RULES = [str(Path(name).absolute()) for name in config["custom_rules"]]
 
+IMAGE_CACHE = cache_of((config["image_cache"] or {}).get("short_side"))
 RUN = "results/runs/{dataset}/{backbone}/{loss}/{variant}/seed{seed}"
 
 
@@ -77,9 +83,14 @@ onstart:
                 job for job in jobs if job.rule.name in ("download", "prepare")
             ]
             needed = sum(job.resources.disk_mb for job in large)
-            machine.require_disk(SUITE, needed, Path("results"))
+            machine.require_disk(SUITE, needed, Path(config["data_root"]))
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    if FULL:
+        for name in sorted(
+            {job.wildcards.dataset for job in jobs if job.rule.name == "download"}
+        ):
+            print(terms(DATASETS[name]), end="", file=sys.stderr)
     RunWatcher.attach({job.jobid: job.rule.name for job in jobs})
 
 

@@ -1,6 +1,8 @@
 # Archives -> verified archives -> images and manifests.
 # Inputs: none at full scale; what the miniature rules render at miniature scale.
-# Outputs: results/data/{scale}/{dataset}/{archives/*,images,train.csv,test.csv,manifest.json}
+# Outputs: results/data/{scale}/{dataset}/{archives/*.verified.json,train.csv,test.csv,manifest.json}
+# Archives and images are deliberately not declared: Snakemake deletes the outputs of a rule before
+# it runs it again, and they may be large, brought by hand, or shared with other workflows.
 
 MANIFESTS = collect(
     "results/data/{scale}/{dataset}/{split}.csv",
@@ -48,7 +50,7 @@ rule download:
         # The bytes are fixed by their hash, whatever fetched them.
         script=ancient(script("download.py")),
     output:
-        "results/data/{scale}/{dataset}/archives/{file}",
+        "results/data/{scale}/{dataset}/archives/{file}.verified.json",
     log:
         "results/data/{scale}/{dataset}/logs/download_{file}.log",
     benchmark:
@@ -65,16 +67,17 @@ rule download:
         disk_mb=download_mb,
         runtime=1440,
     params:
-        folder=subpath(output[0], parent=True),
+        archives=archive_folder,
+        receipts=subpath(output[0], parent=True),
         options=download_options,
     shell:
         "python {input.script} --dataset {wildcards.dataset} --file {wildcards.file}"
-        " --out {params.folder} {params.options} > {log} 2>&1"
+        " --out {params.archives:q} --receipts {params.receipts} {params.options} > {log} 2>&1"
 
 
 rule prepare:
     input:
-        archives=archives,
+        receipts=receipts,
         expect=expected,
         script=script("prepare.py"),
         code=prepare_sources,
@@ -82,22 +85,25 @@ rule prepare:
         train="results/data/{scale}/{dataset}/train.csv",
         test="results/data/{scale}/{dataset}/test.csv",
         manifest="results/data/{scale}/{dataset}/manifest.json",
-        images=directory("results/data/{scale}/{dataset}/images"),
     log:
         "results/data/{scale}/{dataset}/logs/prepare.log",
     benchmark:
         "results/data/{scale}/{dataset}/logs/prepare.benchmark.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: THREADS
+    threads: workflow.cores if FULL else 1
     resources:
         mem_mb=4000,
         disk_mb=unpacked_mb,
         runtime=720,
     params:
-        archives="results/data/{scale}/{dataset}/archives",
+        archives=archive_folder,
+        images=data_folder,
+        receipts=lambda wildcards, input: Path(input.receipts[0]).parent,
         folder=subpath(output.manifest, parent=True),
+        checks=prepare_checks,
         options=prepare_options,
     shell:
-        "python {input.script} --dataset {wildcards.dataset} --archives {params.archives}"
-        " --out {params.folder} {params.options} > {log} 2>&1"
+        "python {input.script} --dataset {wildcards.dataset} --archives {params.archives:q}"
+        " --receipts {params.receipts} --out {params.images:q} --manifests {params.folder}"
+        " --threads {threads} {params.checks} {params.options} > {log} 2>&1"

@@ -27,7 +27,7 @@ rule embed:
         device=DEVICE,
     params:
         run=subpath(input.model, parent=True),
-        images=subpath(input.manifest, parent=True),
+        images=data_folder,
     shell:
         "python {input.script} --run {params.run} --manifest {input.manifest}"
-        " --images {params.images} --out {output} --device {resources.device} > {log} 2>&1"
+        " --images {params.images:q} --out {output} --device {resources.device} > {log} 2>&1"

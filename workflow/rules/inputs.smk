@@ -4,14 +4,25 @@
 
 
 def archive_names(dataset):
-    """File names of a dataset's archives."""
-    return [archive.name for archive in DATASETS[dataset].layout().archives]
+    """File names of a dataset's archives, in the layout that is asked for."""
+    layout = DATASETS[dataset].layout(config["layouts"].get(dataset))
+    return [archive.name for archive in layout.archives]
 
 
-def archives(wildcards):
-    """The verified archives of a dataset."""
+def data_folder(wildcards):
+    """Where a dataset's images lie, perhaps outside and shared."""
+    return f"{config['data_root']}/{SCALE}/{wildcards.dataset}"
+
+
+def archive_folder(wildcards):
+    """Where its archives lie."""
+    return f"{data_folder(wildcards)}/archives"
+
+
+def receipts(wildcards):
+    """What says that a dataset's archives are there and are the right ones."""
     return collect(
-        "results/data/{scale}/{dataset}/archives/{file}",
+        "results/data/{scale}/{dataset}/archives/{file}.verified.json",
         file=archive_names(wildcards.dataset),
         allow_missing=True,
     )
@@ -38,27 +49,49 @@ def expected(wildcards):
 def download_options(wildcards, input):
     """Where to fetch from, where it is not the published address."""
     if wildcards.scale == "full":
-        return ""
-    return f'--url "file://$PWD/{input.archive}" --expect {input.expect}'
+        return f"--trusted {shlex.quote(config['trusted_hashes'])}"
+    return f'--replace --url "file://$PWD/{input.archive}" --expect {input.expect}'
 
 
-def prepare_options(wildcards, input):
-    """Which counts have to hold, where it is not the published ones."""
-    return f"--expect {input.expect}" if input.expect else ""
+def prepare_checks(wildcards, input):
+    """Which counts have to hold, where it is not the published ones, and whether disk is checked.
+
+    Snakemake takes parameters that are derived from inputs for no reason to run a job again: that
+    is wanted here, and not in `prepare_options`.
+    """
+    checks = [f"--expect {input.expect}"] if input.expect else []
+    return " ".join(checks if config["check_disk"] else [*checks, "--no-disk-check"])
+
+
+def prepare_options(wildcards):
+    """Which layout is read and what size is kept."""
+    options = []
+    if wildcards.dataset in config["layouts"]:
+        options.append(f"--layout {config['layouts'][wildcards.dataset]}")
+    if IMAGE_CACHE:
+        options.append(f"--short-side {IMAGE_CACHE.short_side}")
+    return " ".join(options)
 
 
 def download_mb(wildcards):
-    """Size of an archive in MB, or that of its images where it is not published; 0 for miniatures."""
+    """Size of an archive in MB, or that of its images where it is not published.
+
+    Nothing for a miniature, and for an archive that is there already.
+    """
     dataset = DATASETS[wildcards.dataset]
     archive = dataset.archive(wildcards.file)
+    there = Path(archive_folder(wildcards), wildcards.file).exists()
     images = dataset.unpacked_bytes if archive == dataset.layout().archives[0] else 0
-    return int((archive.size or images) / 1e6) if wildcards.scale == "full" else 0
+    return int((archive.size or images) / 1e6) if FULL and not there else 0
 
 
 def unpacked_mb(wildcards):
-    """Size of a dataset's images in MB; a miniature counts as nothing."""
-    size = DATASETS[wildcards.dataset].unpacked_bytes
-    return int(size / 1e6) if wildcards.scale == "full" else 0
+    """Size of a dataset's images in MB; nothing for a miniature, and where they are there."""
+    dataset = DATASETS[wildcards.dataset]
+    record = f"{folder_name(IMAGE_CACHE)}.json"
+    there = Path(data_folder(wildcards), record).exists()
+    size = published_bytes(dataset, IMAGE_CACHE)
+    return int(size / 1e6) if FULL and not there else 0
 
 
 def prepare_sources(wildcards):
