@@ -43,8 +43,8 @@ def test_the_layout_is_what_lies_there():
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_make_targets_exist(name):
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"^make ([a-z]+)|`make ([a-z]+)", DOCUMENTS[name], re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)", DOCUMENTS[name], re.MULTILINE))
     assert named
     assert {first or second for first, second in named} <= targets
 
@@ -85,11 +85,27 @@ def test_chance_is_that_of_the_miniatures(tmp_path):
     )
     for name, percent in zip(("cub", "cars196", "sop", "inat2018"), shown.groups(), strict=True):
         write_miniature(name, tmp_path / name)
-        split = datasets.load(name).read(tmp_path / name, tmp_path / "images" / name)
+        dataset = datasets.load(name)
+        split = dataset.layout().read(tmp_path / name, dataset.counts).split
         sizes = Counter(item.label for item in split.test)
         others = sizes.total() - 1
         chance = sum(size * (size - 1) / others for size in sizes.values()) / sizes.total()
         assert f"{100 * chance:.1f}" == percent, name
+
+
+def test_the_data_page_shows_every_count_and_every_file():
+    page = README.partition("\n## Data\n")[2].partition("\n## ")[0]
+    for name in datasets.names():
+        dataset = datasets.load(name)
+        counts = dataset.counts
+        assert (
+            f"| {counts.train_images:,} / {counts.train_classes:,} "
+            f"| {counts.test_images:,} / {counts.test_classes:,} |"
+        ) in page
+        for layout in dataset.layouts:
+            assert f"| `{layout}` |" in page
+        for archive in (a for one in dataset.layouts.values() for a in one.archives):
+            assert f"`{archive.name}`" in page
 
 
 def test_the_disk_is_what_the_archives_and_images_take():
@@ -97,8 +113,8 @@ def test_the_disk_is_what_the_archives_and_images_take():
     sets = {name: datasets.load(name) for name in datasets.names()}
     needed = {
         name: one.unpacked_bytes
-        + sum(archive.size or 0 for archive in one.archives)
-        + (one.unpacked_bytes if one.archives[0].size is None else 0)
+        + sum(archive.size or 0 for archive in one.layout().archives)
+        + (one.unpacked_bytes if one.layout().archives[0].size is None else 0)
         for name, one in sets.items()
     }
     shown = re.search(r"(\d+) GB of free disk, (\d+) of them for iNaturalist", README).groups()
