@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tcmbench.tables.names import MINIATURE
-from tcmbench.tables.runs import Comparison
+from tcmbench.tables.names import MINIATURE, backbone_title
+from tcmbench.tables.runs import Comparison, MeasuredRun
 
 MINIATURES = (
     "The datasets are miniatures composed of handwritten digits in the archive layouts of the "
@@ -25,6 +25,7 @@ def table_notes(comparisons: Sequence[Comparison], suite: str) -> list[str]:
         "percentage points. A change that rounds to zero has no arrow and no colour.",
         "Selection: the weights after the last epoch; no test image chooses anything.",
         settings(first.metrics),
+        *_random_starts(runs),
     ]
     if any(len(comparison.pairs) > 1 for comparison in comparisons):
         notes.append(
@@ -32,6 +33,15 @@ def table_notes(comparisons: Sequence[Comparison], suite: str) -> list[str]:
             "The colour follows the mean alone."
         )
     return notes
+
+
+def _random_starts(runs: Sequence[MeasuredRun]) -> list[str]:
+    """Name the backbones that were not pretrained, which the paper's all are."""
+    configs = [(run.run.backbone, run.record.get("config", {})) for run in runs]
+    # A record that says nothing of its start weights is not taken for one of a random start.
+    random = {name for name, config in configs if config.get("weights", "unknown") is None}
+    names = " and ".join(backbone_title(name) for name in sorted(random))
+    return [f"Start weights: {names} began with random ones, not pretrained."] if names else []
 
 
 def settings(metrics: dict[str, Any]) -> str:
