@@ -23,7 +23,12 @@ PLUGINS = {
     "evaluate": [],
     "report": [],
 }
-PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "huggingface_hub": "huggingface-hub",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 LOCK = (ROOT / "requirements.lock").read_text()
 
 

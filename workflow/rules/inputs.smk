@@ -80,6 +80,18 @@ def weight_arguments(wildcards):
     return json.dumps(config["backbones"][wildcards.backbone]["model_args"])
 
 
+def weight_file(wildcards):
+    """The file that was fetched by hand instead of by the rule."""
+    return config["backbones"][wildcards.backbone].get("file", [])
+
+
+def weight_pins(wildcards):
+    """Options that say which published file is wanted, as far as the configuration does."""
+    entry = config["backbones"][wildcards.backbone]
+    named = [key for key in ("revision", "sha256", "file") if key in entry]
+    return " ".join(f"--{key} {shlex.quote(entry[key])}" for key in named)
+
+
 def start_weights(wildcards):
     """The backbone's start weights, unless it starts from random ones."""
     if config["backbones"][wildcards.backbone]["weights"] == "none":
