@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def run(tiny_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    train(Settings.from_json(config(tiny_set, epochs=1)), folder, CPU)
+    train(Settings.from_json(config(tiny_set, epochs=1)), folder, "cpu")
     return folder
 
 

@@ -13,7 +13,7 @@ SRC = ROOT / "src"
 sys.path.append(str(SRC))
 
 from tcmbench import datasets, machine
-from tcmbench.config import Run, check, runs, train_config
+from tcmbench.config import Run, check, runs, train_config, watch_options
 from tcmbench.errors import UserError
 from tcmbench.losses import available_losses
 from tcmbench.sources import sources
