@@ -74,9 +74,8 @@ onstart:
             )
         if config["check_disk"]:
             # Other jobs write little; a cluster's default for them would be added up as well.
-            large = [
-                job for job in jobs if job.rule.name in ("download", "prepare")
-            ]
+            writers = ("download", "prepare", "evaluation_view")
+            large = [job for job in jobs if job.rule.name in writers]
             needed = sum(job.resources.disk_mb for job in large)
             machine.require_disk(SUITE, needed, Path("results"))
     except UserError as error:

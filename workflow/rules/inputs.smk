@@ -121,6 +121,31 @@ def train_json(loss):
     return of_run
 
 
+# Embedding
+
+
+def view_mb(wildcards):
+    """Size of a stored evaluation view in MB; a miniature counts as nothing."""
+    pixels = 3 * int(wildcards.crop) ** 2
+    images = DATASETS[wildcards.dataset].counts.test_images
+    return int(images * pixels / 1e6) if wildcards.scale == "full" else 0
+
+
+def stored_view(wildcards):
+    """The decoded test images; those of a miniature are decoded sooner than a job starts."""
+    if not FULL:
+        return []
+    run = Run(**(dict(wildcards) | {"seed": int(wildcards.seed)}))
+    sizes = TRAIN_CONFIGS[run]["view"]
+    folder = f"results/data/{SCALE}/{wildcards.dataset}/views"
+    return f"{folder}/{sizes['resize']}_{sizes['crop']}.npy"
+
+
+def view_option(wildcards, input):
+    """Where the decoded test images are, if they are stored."""
+    return f"--view {input.view}" if input.view else ""
+
+
 # Report
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
@@ -43,7 +43,7 @@ class Engine:
         self.scheduler = MultiStepLR(self.optimizer, plan.milestones, plan.gamma)
         self.precision = chosen_precision(settings.compute.precision, device)
         self.passes = Passes(plan.chunk_size, plan.kept_chunks, self.precision)
-        self.embed = _compiled(self.model) if settings.compute.compile else self.model
+        self.embed = compiled(self.model) if settings.compute.compile else self.model
 
     def begin_epoch(self, epoch: int) -> None:
         """Seed the epoch's random numbers, apart from what was drawn before."""
@@ -91,7 +91,8 @@ def chosen_precision(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
-def _compiled(model: EmbeddingModel) -> Any:
+def compiled(model: nn.Module) -> Any:
+    """Return the network compiled, on first use; it shares the parameters of `model`."""
     import torch._inductor.config
 
     # Random numbers as without compiling, so that both passes over a chunk draw the same ones.
