@@ -154,16 +154,20 @@ def test_too_small_a_disk_is_said_before_anything_is_written(
     assert out.exists()
 
 
-def test_an_unreadable_image_leaves_nothing(tiny_set, manifest, tmp_path, capsys):
+def test_an_unreadable_image_leaves_nothing_that_could_be_used(
+    tiny_set, manifest, stored, tmp_path, capsys
+):
     shutil.copytree(tiny_set, tmp_path / "images")
     broken = tmp_path / "images" / read_manifest(manifest)[3].path
     broken.write_bytes(b"no image")
-    out = tmp_path / "views/36_32.npy"
     options = ["--manifest", manifest, "--images", tmp_path / "images"]
-    assert exit_code(door, *options, "--resize", 36, "--crop", 32, "--out", out) == 2
+    assert exit_code(door, *options, "--resize", 36, "--crop", 32, "--out", stored) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: image {broken} cannot be read (")
-    assert list(out.parent.iterdir()) == []
+    # The earlier file is still whole, but nothing says any more what it is of.
+    assert list(stored.parent.iterdir()) == [stored]
+    with pytest.raises(UserError, match="json does not exist"):
+        batches(stored, manifest)
 
 
 def test_killed_while_writing(tiny_set, manifest, tmp_path):
