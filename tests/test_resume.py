@@ -86,7 +86,7 @@ def assert_same(folder, whole):
 class Process:
     """A real training; `calls` of its loss can be waited for."""
 
-    def __init__(self, values, folder, *more):
+    def __init__(self, values, folder, *more, threads=1):
         folder.parent.mkdir(exist_ok=True)
         file = folder.parent / "config.json"
         file.write_text(json.dumps(values))
@@ -97,20 +97,28 @@ class Process:
             [str(word) for word in words],
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "CALLS": str(self.calls)},
+            env={
+                **os.environ,
+                "CALLS": str(self.calls),
+                "OMP_NUM_THREADS": str(threads),
+                "OMP_WAIT_POLICY": "passive",
+            },
+            start_new_session=True,
         )
 
     def wait_for(self, calls):
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while len(self.calls.read_text().splitlines()) < calls:
             assert self.process.poll() is None, self.process.stderr.read()
-            assert time.monotonic() < deadline
+            if time.monotonic() > deadline:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                raise TimeoutError
             time.sleep(0.01)
 
     def end(self, number):
-        """Send a signal; return the exit code and what was said."""
-        self.process.send_signal(number)
-        said = self.process.communicate(timeout=60)[1]
+        """Send a signal to all its processes; return the exit code and what was said."""
+        os.killpg(self.process.pid, number)
+        said = self.process.communicate(timeout=300)[1]
         return self.process.returncode, said.splitlines()
 
 
@@ -157,6 +165,19 @@ def test_asked_to_stop(values, whole, tmp_path, number, expected):
     assert said[-1] == (place if number == signal.SIGTERM else again)
     train(Settings.from_json(values), folder, "cpu", resume=True)
     assert_same(folder, whole)
+
+
+def test_asked_to_stop_with_processes_that_load_images(values, tmp_path):
+    """They are asked too, as a cluster does it, and must not die before the state is saved."""
+    folder = tmp_path / "run"
+    process = Process(values, folder, threads=4)
+    process.wait_for(2)
+    code, said = process.end(signal.SIGTERM)
+    assert code == 143
+    assert said[-1] == "SIGTERM: saved after epoch 1, step 2; --resume continues"
+    assert not [line for line in said if "Traceback" in line]
+    state = torch.load(folder / NAME, weights_only=True)["state"]["course"]
+    assert (state["epoch"], state["step"]) == (0, 2)
 
 
 def test_killed_before_the_first_checkpoint(values, whole, tmp_path):
