@@ -8,7 +8,7 @@ RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
-.PHONY: quick test setup lint unit docs lock
+.PHONY: quick test setup lint unit docs budget lock
 
 # The quick suite, to its report; a second call finds everything done.
 quick: setup
@@ -39,6 +39,11 @@ unit: setup
 # README's table of configuration keys, from the schema.
 docs: setup
 	$(RUN) python src/config_table.py --write README.md
+
+# GPU-hours of the paper's suite from measured rates, or from assumed ones:
+# make budget RATES=resnet50=3000,vit_b16=1200
+budget: setup
+	$(RUN) python src/budget.py $(if $(RATES),--rates $(RATES))
 
 setup: $(READY)
 

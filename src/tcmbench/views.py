@@ -79,8 +79,8 @@ def stored_batches(
     if differing or pixels.shape != (count, 3, spec.crop, spec.crop) or pixels.dtype != np.uint8:
         raise UserError(
             f"{path} does not hold the evaluation view of {manifest}, {spec.resize} to "
-            f"{spec.crop} pixels (differing: {', '.join(differing) or 'array'}); make it again with "
-            "src/view.py"
+            f"{spec.crop} pixels (differing: {', '.join(differing) or 'array'}); make it again "
+            "with src/view.py"
         )
     return (
         torch.from_numpy(pixels[start : start + size].copy()) for start in range(0, count, size)
