@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tcmbench.errors import run_command
+from tcmbench.errors import UserError, run_command
 from tcmbench.files import sha256, write_json
 
 
@@ -32,6 +32,11 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Write the weights, and beside them a .json that says where they come from."""
+    if arguments.source != "hub" and (arguments.revision or arguments.sha256 or arguments.file):
+        raise UserError(
+            f"revision, sha256 and file say which weights of the hub are wanted, but the source is "
+            f"'{arguments.source}'; remove them from the backbone's entry of config.yaml"
+        )
     from tcmbench.provenance import provenance
 
     made = _hub(arguments) if arguments.source == "hub" else _digits(arguments)

@@ -17,9 +17,11 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
+import weights as door
 from tcmbench import hub
 from tcmbench.errors import UserError
 from tcmbench.models import EmbeddingModel, ModelSpec, create_backbone, load_tensors
+from tiny_data import exit_code
 
 DOOR = Path(__file__).parents[1] / "src/weights.py"
 NAME = "test_resnet.r160_in1k"
@@ -310,6 +312,18 @@ def test_a_network_without_published_weights(name, sentence):
     with pytest.raises(UserError) as error:
         hub.pretrained(name, {})
     assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("pin", ["--revision", "--sha256", "--file"])
+def test_pins_are_for_the_hub_alone(tmp_path, capsys, pin):
+    out = tmp_path / "out.safetensors"
+    options = ["--timm", NAME, "--source", "digits", "--out", out]
+    assert exit_code(door, *options, pin, "x") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(
+        "but the source is 'digits'; remove them from the backbone's entry of config.yaml"
+    )
+    assert not out.exists()
 
 
 def test_arguments_of_the_network_are_followed(tmp_path):
