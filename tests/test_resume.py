@@ -168,7 +168,7 @@ def test_asked_to_stop(values, whole, tmp_path, number, expected):
 
 
 def test_asked_to_stop_with_processes_that_load_images(values, tmp_path):
-    """They are asked too, as a cluster does it, and must not die before the state is saved."""
+    """They are asked too, as a cluster does it, and outlive it as copies of a process that does."""
     folder = tmp_path / "run"
     process = Process(values, folder, threads=4)
     process.wait_for(2)

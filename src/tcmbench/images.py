@@ -4,7 +4,6 @@ Decoding is Pillow's and resampling is bilinear, as in the official code; every 
 so grey and CMYK files count like any other. Normalisation happens on the device, see `normalize`.
 """
 
-import signal
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,13 +107,7 @@ def load_batches(
     """
     workers = num_workers(torch.get_num_threads())
     try:
-        yield from DataLoader(
-            view,
-            batch_sampler=batches,
-            num_workers=workers,
-            pin_memory=pinned,
-            worker_init_fn=_leave_signals_to_the_job,
-        )
+        yield from DataLoader(view, batch_sampler=batches, num_workers=workers, pin_memory=pinned)
     except UserError as error:
         # A worker process hands over its whole traceback, which ends in the sentence.
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
@@ -126,13 +119,6 @@ def num_workers(threads: int) -> int:
     One core computes, the others decode; a few cores do both without another process.
     """
     return 0 if threads < 4 else min(threads - 1, MOST_WORKERS)
-
-
-def _leave_signals_to_the_job(worker: int) -> None:  # noqa: ARG001
-    # A time limit and Ctrl-C reach all processes of a job. Those that load images have to outlive
-    # them, or the job could not finish its step and save; they end with it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def load_rgb(path: Path) -> Image.Image:
