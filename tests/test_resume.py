@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tcmbench.training import loop
+from tcmbench.training import loop, rng
 from tcmbench.training.checkpoint import NAME, differences, identity
 from tcmbench.training.loop import train
 from tcmbench.training.settings import Settings
@@ -211,6 +211,8 @@ def stopped(monkeypatch, values, folder, after):
 def resumed(values, folder, capsys):
     """Train on in this process; return what it said."""
     capsys.readouterr()
+    # A new process starts with other random numbers.
+    rng.seed_all(99)
     train(Settings.from_json(values), folder, "cpu", resume=True)
     return capsys.readouterr().err.splitlines()
 
