@@ -77,7 +77,8 @@ class TrainingData:
                 parts.append(_moved(next(loaded), device))
             labels = torch.from_numpy(self.labels[batch.rows])
             images = parts[0] if len(parts) == 1 else torch.cat(parts)
-            yield batch, images, (labels.pin_memory() if on_gpu else labels).to(device)
+            labels = labels.pin_memory() if on_gpu else labels
+            yield batch, images, labels.to(device, non_blocking=True)
 
     def told(self, rows: Indices) -> str:
         """Name the classes and the first images of a batch, for a message."""
