@@ -28,12 +28,12 @@ for LOSS, ENTRY in config["losses"].items():
             f"{RUN.replace('{loss}', LOSS)}/train.log",
         benchmark:
             f"{RUN.replace('{loss}', LOSS)}/train.benchmark.tsv"
-        conda:
-            "../../envs/train.yaml"
-        threads: THREADS
         # A training that ran out of time or was preempted saves its state and is taken up again.
         # One that is refused (exit code 2) is refused again within seconds.
         retries: 3
+        conda:
+            "../../envs/train.yaml"
+        threads: THREADS
         resources:
             gpu=int(ON_GPU),
             mem_mb=32000 if FULL else 1500,
