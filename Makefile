@@ -8,7 +8,7 @@ RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
-.PHONY: quick test setup lint unit docs lock check-links
+.PHONY: quick test setup lint unit docs budget check-links lock
 
 # The quick suite, to its report; a second call finds everything done.
 quick: setup
@@ -43,6 +43,11 @@ docs: setup
 # Whether every mirror still has its file; needs the network, downloads nothing.
 check-links: setup
 	$(RUN) python src/check_links.py
+
+# GPU-hours of the paper's suite from measured rates, or from assumed ones:
+# make budget RATES=resnet50=3000,vit_b16=1200
+budget: setup
+	$(RUN) python src/budget.py $(if $(RATES),--rates $(RATES))
 
 setup: $(READY)
 

@@ -1,6 +1,7 @@
 """Embed the images of a split.
 
-python src/embed.py --run FOLDER --manifest FILE.csv --images FOLDER --out FILE.npz
+python src/embed.py --run FOLDER --manifest FILE.csv --images FOLDER [--view FILE.npy]
+                    --out FILE.npz
 """
 
 import argparse
@@ -22,6 +23,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--images", type=Path, required=True, help="folder that the manifest's paths start from"
     )
+    parser.add_argument(
+        "--view",
+        type=Path,
+        help="the same images as src/view.py wrote them (default: decode them here)",
+    )
     parser.add_argument("--out", type=Path, required=True, help=".npz file to write")
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto"
@@ -35,7 +41,14 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.embedding import embed
 
     device = claim_device(arguments.device)
-    embed(arguments.run, arguments.manifest, arguments.images, arguments.out, device)
+    embed(
+        arguments.run,
+        arguments.manifest,
+        arguments.images,
+        arguments.out,
+        device,
+        arguments.view,
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,9 @@
 """Train one model.
 
 python src/train.py --config FILE.json --out FOLDER [--resume]
+
+Exit code 0: done; 2: bad input, one line says what; 130 or 143: stopped by SIGINT or SIGTERM after
+the step at hand, whose state is saved, so that the same call with --resume continues.
 """
 
 import argparse
@@ -29,18 +32,36 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto"
     )
+    parser.add_argument(
+        "--checkpoint-minutes",
+        type=float,
+        default=10.0,
+        metavar="MINUTES",
+        help="save last.ckpt so often, and after each epoch (default: 10)",
+    )
+    parser.add_argument(
+        "--log-seconds",
+        type=float,
+        default=20.0,
+        metavar="SECONDS",
+        help="a line and a row of log.csv so often (default: 20; on a terminal at least every 2)",
+    )
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write TensorBoard events too (default: no)"
+    )
     return parser
 
 
 def command(arguments: argparse.Namespace) -> None:
     """Train."""
     values = _stdin() if arguments.config == "-" else read_json(arguments.config)
-    from tcmbench.devices import claim_device
+    from tcmbench.training.journal import Watching
     from tcmbench.training.loop import train
     from tcmbench.training.settings import Settings
 
     settings = Settings.from_json(values)
-    train(settings, arguments.out, claim_device(arguments.device), arguments.resume)
+    watching = Watching(arguments.log_seconds, arguments.checkpoint_minutes, arguments.tensorboard)
+    train(settings, arguments.out, arguments.device, arguments.resume, watching)
 
 
 def _stdin() -> object:

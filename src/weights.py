@@ -1,6 +1,6 @@
 """Get the weights that a backbone starts from.
 
-python src/weights.py --timm NAME --source hub|digits --out FILE.safetensors
+python src/weights.py --timm NAME [--source hub|digits] [--revision COMMIT] --out FILE.safetensors
 """
 
 import argparse
@@ -21,12 +21,22 @@ def parser() -> argparse.ArgumentParser:
         "--model-args", type=json.loads, default={}, help="arguments of the model as JSON"
     )
     parser.add_argument("--source", choices=["hub", "digits"], default="hub", help="default: hub")
+    parser.add_argument("--revision", help="commit of the hub's repository (default: the newest)")
+    parser.add_argument("--sha256", help="of the hub's model.safetensors (default: any)")
+    parser.add_argument(
+        "--file", type=Path, help="model.safetensors fetched by hand, instead of the hub"
+    )
     parser.add_argument("--out", type=Path, required=True, help=".safetensors file to write")
     return parser
 
 
 def command(arguments: argparse.Namespace) -> None:
     """Write the weights, and beside them a .json that says where they come from."""
+    if arguments.source != "hub" and (arguments.revision or arguments.sha256 or arguments.file):
+        raise UserError(
+            f"revision, sha256 and file say which weights of the hub are wanted, but the source is "
+            f"'{arguments.source}'; remove them from the backbone's entry of config.yaml"
+        )
     from tcmbench.provenance import provenance
 
     made = _hub(arguments) if arguments.source == "hub" else _digits(arguments)
@@ -42,21 +52,18 @@ def command(arguments: argparse.Namespace) -> None:
 
 
 def _hub(arguments: argparse.Namespace) -> dict[str, Any]:
-    import timm
-
+    from tcmbench.hub import pretrained
     from tcmbench.models import save_tensors
 
-    try:
-        model = timm.create_model(
-            arguments.timm, pretrained=True, num_classes=0, **arguments.model_args
-        )
-    except Exception as error:  # the hub's client raises its own, the network's and the system's
-        raise UserError(
-            f"the weights of {arguments.timm} cannot be had ({type(error).__name__}: {error}); "
-            f"on a machine with network run the same command, then copy its file to {arguments.out}"
-        ) from None
-    save_tensors(model, arguments.out)
-    return {"hub": timm.get_pretrained_cfg_value(arguments.timm, "hf_hub_id")}
+    backbone, origin = pretrained(
+        arguments.timm,
+        arguments.model_args,
+        arguments.revision,
+        arguments.sha256,
+        arguments.file,
+    )
+    save_tensors(backbone, arguments.out)
+    return origin
 
 
 def _digits(arguments: argparse.Namespace) -> dict[str, Any]:

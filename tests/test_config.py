@@ -54,43 +54,6 @@ def test_run_folder_is_the_contracts() -> None:
     assert run.folder == "results/runs/cub/resnet50/smooth_ap/tcm/seed3"
 
 
-@pytest.mark.parametrize(
-    ("dataset", "backbone", "expected"),
-    [
-        # RS src/main.py L58-152: batch, epochs, milestones, learning rate.
-        ("cub", "resnet50", (400, 40, [10, 20, 30], 1e-4)),
-        ("cub", "vit_b16", (400, 40, [10, 20, 30], 1e-5)),
-        ("cars196", "resnet50", (392, 170, [80, 140], 1e-4)),
-        ("cars196", "vit_b16", (392, 50, [20, 30, 40], 1e-5)),
-        ("sop", "resnet50", (4000, 55, [25, 50], 2e-4)),
-        ("sop", "vit_b16", (4000, 55, [25, 50], 5e-5)),
-        ("inat2018", "resnet50", (4000, 90, [40, 70], 1e-4)),
-        ("inat2018", "vit_b16", (4000, 90, [10, 40, 70], 5e-5)),
-    ],
-)
-def test_recall_at_k_recipes_are_the_official_ones(
-    dataset: str, backbone: str, expected: tuple[Any, ...]
-) -> None:
-    config = checked(shipped())
-    found = train_config(config, Run(dataset, backbone, "recall_at_k", "base", 0))["optimization"]
-    keys = ("batch_size", "epochs", "milestones", "learning_rate")
-    assert tuple(found[key] for key in keys) == expected
-    assert (found["samples_per_class"], found["weight_decay"], found["gamma"]) == (4, 4e-4, 0.3)
-    assert found["optimizer"] == ("adam" if backbone == "resnet50" else "adamw")
-
-
-def test_variants_share_everything_but_the_regularizer() -> None:
-    config = checked(shipped())
-    for run in runs(config):
-        if run.variant == "base":
-            twin = Run(run.dataset, run.backbone, run.loss, "tcm", run.seed)
-            base, tcm = train_config(config, run), train_config(config, twin)
-            assert base.pop("regularizer") is None
-            assert tcm.pop("regularizer") == config["regularizer"]
-            del base["variant"], tcm["variant"]
-            assert base == tcm
-
-
 def test_later_recipes_win() -> None:
     config = shipped()
     config["recipes"].append({"where": {"dataset": ["cub", "sop"]}, "set": {"epochs": 7}})

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 import embed as door
-from tcmbench import embedding
+from tcmbench import embedding, images
 from tcmbench.embedding import embed
 from tcmbench.images import EvaluationView, ViewSpec, normalize
 from tcmbench.manifests import Item, read_manifest, write_manifest
 from tcmbench.models import EmbeddingModel, ModelSpec, load_tensors
 from tcmbench.training.loop import train
 from tcmbench.training.settings import Settings
+from tcmbench.views import write_view
 from tiny_data import config, exit_code
 
 CPU = torch.device("cpu")
@@ -23,7 +24,7 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def run(tiny_set, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    train(Settings.from_json(config(tiny_set, epochs=1)), folder, CPU)
+    train(Settings.from_json(config(tiny_set, epochs=1)), folder, "cpu")
     return folder
 
 
@@ -46,7 +47,7 @@ def arguments(run, manifest, tiny_set, out):
 
 def test_content(run, manifest, tiny_set, tmp_path, monkeypatch):
     # A last batch that is not full.
-    monkeypatch.setattr(embedding, "BATCH", 8)
+    monkeypatch.setattr(embedding, "BATCH", {"cpu": 8})
     out = tmp_path / "new/embeddings.npz"
     assert exit_code(door, *arguments(run, manifest, tiny_set, out)) == 0
     with np.load(out) as found:
@@ -77,6 +78,37 @@ def test_same_bytes_again_whatever_the_name(run, manifest, tiny_set, tmp_path):
     embed(run, manifest, tiny_set, tmp_path / "b", CPU)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npz", "b", "test.csv"]
+
+
+def test_a_stored_view_gives_the_same_bits(run, manifest, tiny_set, tmp_path, monkeypatch):
+    stored = tmp_path / "view.npy"
+    write_view(manifest, tiny_set, 36, 32, stored)
+    arguments_of = lambda out: arguments(run, manifest, tiny_set, tmp_path / out)  # noqa: E731
+    assert exit_code(door, *arguments_of("decoded.npz")) == 0
+    # With the view, no image file is opened.
+    monkeypatch.setattr(images, "load_rgb", lambda path: pytest.fail(f"{path} was decoded"))
+    assert exit_code(door, *arguments_of("stored.npz"), "--view", stored) == 0
+    assert (tmp_path / "decoded.npz").read_bytes() == (tmp_path / "stored.npz").read_bytes()
+
+
+def test_embeddings_are_float32_whatever_the_training_was(run, manifest, tiny_set, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "run.json").read_text())
+    record["config"]["compute"] = {"precision": "bfloat16", "compile": False}
+    (copy / "run.json").write_text(json.dumps(record))
+    embed(run, manifest, tiny_set, tmp_path / "a.npz", CPU)
+    embed(copy, manifest, tiny_set, tmp_path / "b.npz", CPU)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_gives_the_processors_embeddings(run, manifest, tiny_set, tmp_path):
+    embed(run, manifest, tiny_set, tmp_path / "cpu.npz", CPU)
+    embed(run, manifest, tiny_set, tmp_path / "cuda.npz", torch.device("cuda"))
+    with np.load(tmp_path / "cpu.npz") as cpu, np.load(tmp_path / "cuda.npz") as cuda:
+        # TF32 would be off by 1e-3.
+        assert np.allclose(cpu["embeddings"], cuda["embeddings"], atol=1e-5)
 
 
 def no_run(run, manifest):

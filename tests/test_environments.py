@@ -23,7 +23,12 @@ PLUGINS = {
     "evaluate": [],
     "report": [],
 }
-PACKAGE_OF = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+PACKAGE_OF = {
+    "PIL": "pillow",
+    "huggingface_hub": "huggingface-hub",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 LOCK = (ROOT / "requirements.lock").read_text()
 
 
@@ -99,7 +104,9 @@ def test_an_environment_pins_what_is_locked(env):
 def test_an_environment_has_what_its_commands_import(env):
     commands, modules = scripts(env)
     assert commands, "no rule uses it"
-    files = {Path(file) for name in commands for file in sources(ROOT / "src" / name)} | INERT
+    files = {Path(file) for name in commands for file in sources(ROOT / "src" / name)}
+    # What the workflow does not track is imported all the same, where a room next to it is.
+    files |= {path for path in INERT if path.parent in {file.parent for file in files}}
     for folder in PLUGINS[env.stem]:
         for file in (LIBRARY / folder).glob("*.py"):
             files |= {Path(name) for name in sources(file)}

@@ -22,6 +22,7 @@ from tcmbench.images import (
     load_batches,
     load_rgb,
     normalize,
+    num_workers,
 )
 
 SPEC = ViewSpec(resize=36, crop=32, crop_scale=(0.5, 1.0), flip=0.5)
@@ -167,6 +168,25 @@ def test_batches_come_in_order_with_and_without_workers(paths, threads, monkeypa
     assert [len(batch) for batch in found] == [2, 1, 2]
     expected = torch.stack([view[draw] for batch in draws for draw in batch])
     assert torch.equal(torch.cat(found), expected)
+
+
+def test_workers_follow_the_cores_up_to_a_cap():
+    # A share of 3 cores decodes by itself; of 4 to 17, all but one; of a large node, sixteen.
+    found = {threads: num_workers(threads) for threads in (1, 3, 4, 8, 17, 18, 192)}
+    assert found == {1: 0, 3: 0, 4: 3, 8: 7, 17: 16, 18: 16, 192: 16}
+
+
+def test_batches_are_taken_as_they_are_needed(paths):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(len(taken))
+            yield [Draw(0, len(taken))]
+
+    loaded = load_batches(TrainingView(paths, SPEC), endless())
+    assert [len(next(loaded)) for _ in range(3)] == [1, 1, 1]
+    assert len(taken) <= 4
 
 
 def failing_worker(view, batch_sampler, **_):

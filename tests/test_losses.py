@@ -2,6 +2,7 @@
 
 import math
 from functools import partial
+from itertools import accumulate
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from tcmbench.errors import UserError
 from tcmbench.losses import _soft_rank
 from tcmbench.losses.recall_at_k import RecallAtK
 from tcmbench.losses.smooth_ap import SmoothAP
+from tcmbench.regularizers.tcm import TCM
+from tcmbench.similarity import similarity_matrix
 
 LN3 = math.log(3)  # sigmoid(n * LN3) = 3**n / (3**n + 1): 3/4, 9/10, 27/28, ...
 
@@ -99,7 +102,7 @@ def test_blocks_do_not_change_the_result(loss, loops, monkeypatch):
     labels = torch.tensor([0, 1, 0, 2, 1, 0, 3, 2, 2])
     rows = reference.unit_rows(9)
     whole, slope = value_and_gradient(loss, rows, labels)
-    monkeypatch.setattr(_soft_rank, "BLOCK_ELEMENTS", 60)  # 2 rows of 9 x 3, then of 9 x 2
+    monkeypatch.setattr(_soft_rank, "LARGEST_BLOCK", 60)  # 2 rows of 9 x 3, then of 9 x 2
     assert len(list(_soft_rank._row_blocks(rows @ rows.T, torch.zeros(9, 3)))) == 5
     parts, gradient = value_and_gradient(loss, rows, labels)
     torch.testing.assert_close(parts, whole)
@@ -124,6 +127,30 @@ def test_no_tensor_grows_with_the_cube_of_the_batch(loss, batch, per_class):
     with LargestTensor() as largest:
         loss(rows, torch.arange(batch) // per_class).backward()
     assert batch**2 <= largest.elements <= min(batch**2 * per_class, batch**3 // 4)
+
+
+def peak_memory(function):
+    """Bytes that torch's CPU allocator holds at the peak of a call beyond those before it."""
+    with torch.autograd.profiler.profile(profile_memory=True) as profiler:
+        function()
+    events = [event for event in profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate(event.nbytes() for event in events))
+
+
+@pytest.mark.parametrize("loss", [SmoothAP(), RecallAtK()], ids=["smooth_ap", "recall_at_k"])
+def test_the_largest_batch_with_tcm_takes_less_than_500_mb_inside_autocast(loss):
+    rows = reference.unit_rows(4096, 512, dtype=torch.float32).requires_grad_()
+    labels = torch.arange(4096) // 4
+
+    def step():
+        with torch.autocast("cpu", torch.bfloat16):
+            similarity = similarity_matrix(rows)
+            total = loss(rows, labels, similarity) + TCM()(rows, labels, similarity)
+        assert similarity.dtype == torch.float32
+        total.backward()
+
+    assert 4096**2 * 4 * 2 < peak_memory(step) < 500e6
 
 
 @pytest.mark.parametrize("value", [0, -1.0, math.inf, math.nan, "1e-2", None])

@@ -87,5 +87,5 @@ def test_small_disk_is_one_sentence_with_both_numbers(
     assert asked == [tmp_path], "the nearest folder that exists is asked"
     with pytest.raises(UserError) as caught:
         machine.require_disk("paper", 250_000, tmp_path)
-    for part in ("250.0 GB", "77.8 GB", "check_disk=false", str(tmp_path)):
+    for part in ("250.0 GB", "77.8 GB", "check_disk=False", str(tmp_path)):
         assert part in str(caught.value)

@@ -135,13 +135,122 @@ def test_impossible_architecture(changes, sentence):
 
 
 @pytest.mark.parametrize(
-    "spec", [replace(RESNET, pooling="token"), replace(VIT, pooling="gem")], ids=["cnn", "vit"]
+    ("timm", "pooling", "features"),
+    [
+        ("test_resnet", "token", "[4, 96, 1, 1] with 0"),
+        ("test_mambaout", "token", "[4, 1, 1, 64] with 0"),
+        ("test_vit", "gem", "[4, 17, 64] with 1"),
+        ("test_vit_relpos", "token", "[4, 4, 96] with 0"),
+    ],
 )
-def test_pooling_that_does_not_fit(spec):
-    with pytest.raises(
-        UserError, match=f"pooling '{spec.pooling}' does not fit {spec.timm}, whose"
-    ):
+def test_pooling_that_does_not_fit(timm, pooling, features):
+    arguments = SMALL_TOKENS.get(timm, {})
+    with pytest.raises(UserError) as error:
+        EmbeddingModel(ModelSpec(timm, pooling, True, 16, True, arguments))(IMAGES)
+    assert str(error.value) == (
+        f"pooling '{pooling}' does not fit {timm}, whose features are {features} class tokens; "
+        "choose another of gem, avg, token"
+    )
+
+
+def test_a_size_that_the_backbone_refuses():
+    spec = ModelSpec("vit_tiny_patch16_224", "token", True, 16, True, {"depth": 1})
+    with pytest.raises(UserError) as error:
         EmbeddingModel(spec)(IMAGES)
+    assert str(error.value) == (
+        "vit_tiny_patch16_224 cannot take images of [32, 32] pixels (Input height (32) doesn't "
+        "match model (224).); set img_size in the backbone's model_args or crop in the recipe"
+    )
+
+
+SMALL_TOKENS = {
+    "test_vit": {"img_size": 32, "patch_size": 8},
+    "test_vit_relpos": {"img_size": 32, "patch_size": 16},
+    "deit_tiny_distilled_patch16_224": {"img_size": 32, "patch_size": 8, "depth": 1},
+}
+FAMILIES = [
+    ("test_convnext", "avg", {}),
+    ("test_convnext", "gem", {}),
+    ("test_efficientnet", "gem", {}),
+    ("mobilenetv3_small_050", "avg", {}),
+    ("deit_tiny_distilled_patch16_224", "token", SMALL_TOKENS["deit_tiny_distilled_patch16_224"]),
+    ("deit_tiny_distilled_patch16_224", "avg", SMALL_TOKENS["deit_tiny_distilled_patch16_224"]),
+    ("test_mambaout", "gem", {}),
+    (
+        "swin_tiny_patch4_window7_224",
+        "gem",
+        {
+            "img_size": 32,
+            "window_size": 4,
+            "embed_dim": 16,
+            "depths": [1, 1],
+            "num_heads": [2, 2],
+        },
+    ),
+    ("test_vit_relpos", "avg", SMALL_TOKENS["test_vit_relpos"]),
+    ("mixer_s32_224", "avg", {"img_size": 64}),
+]
+
+
+@pytest.mark.parametrize(("timm", "pooling", "arguments"), FAMILIES)
+def test_another_backbone_is_one_entry(timm, pooling, arguments):
+    """Any family: unit rows of the size asked for, and a gradient for every parameter."""
+    torch.manual_seed(0)
+    model = EmbeddingModel(ModelSpec(timm, pooling, True, 24, True, arguments)).train()
+    images = torch.randn(4, 3, size := arguments.get("img_size", 32), size)
+    found = model(images)
+    assert found.shape == (4, 24)
+    assert torch.allclose(found.norm(dim=1), torch.ones(4), atol=1e-6)
+    found[:, 0].sum().backward()
+    # The classifier is gone; what feeds only it (a norm or a convolution after pooling) may stay.
+    idle = {name for name, value in model.named_parameters() if value.grad is None}
+    assert all(
+        name.startswith(("backbone.fc_norm", "backbone.head", "backbone.conv_head"))
+        for name in idle
+    )
+    changed = [value.grad.abs().max() > 0 for value in model.parameters() if value.grad is not None]
+    assert sum(changed) > 0.8 * len(changed)
+
+
+@pytest.mark.parametrize("timm", ["test_mambaout", "test_resnet"])
+def test_pooling_runs_over_places_and_never_over_channels(timm):
+    model = EmbeddingModel(ModelSpec(timm, "avg", False, 8, True)).eval()
+    with torch.no_grad():
+        features = model.backbone.forward_features(torch.randn(2, 3, 160, 160)).numpy()
+        pooled = model._pooled(torch.from_numpy(features)).numpy()
+    places = (1, 2) if timm == "test_mambaout" else (2, 3)
+    assert np.allclose(pooled, features.mean(axis=places), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "spec", [RESNET, replace(RESNET, pooling="gem"), replace(VIT, pooling="token")]
+)
+def test_head_is_float32_inside_autocast(spec):
+    model = built(spec)
+    seen = {}
+    for name in ("norm", "project"):
+        getattr(model, name).register_forward_hook(
+            lambda module, given, out, name=name: seen.update({name: (given[0].dtype, out.dtype)})
+        )
+    features = []
+    wrapped = model.backbone.forward_features
+    model.backbone.forward_features = lambda images: features.append(wrapped(images)) or features[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(IMAGES)
+    # The backbone itself does use half precision; autocast ends a ViT with a float32 LayerNorm.
+    assert features[0].dtype == (torch.float32 if spec.timm == "test_vit" else torch.bfloat16)
+    assert found.dtype == torch.float32
+    assert set(seen.values()) == {(torch.float32, torch.float32)}
+    # Half precision would miss the unit by up to 4e-3.
+    assert torch.allclose(found.norm(dim=1), torch.ones(4), atol=1e-6)
+    # The rest of the head, from these very features, to float32's own precision.
+    model.backbone.forward_features = lambda images: features[0].float()
+    assert np.allclose(found.detach().numpy(), by_hand(model, spec), atol=1e-5)
+
+
+def test_float64_stays_float64():
+    model = built(replace(RESNET, pooling="gem")).double()
+    assert model(IMAGES.double()).dtype == torch.float64
 
 
 def test_unusable_weights_are_named(tmp_path):

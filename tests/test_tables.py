@@ -350,6 +350,17 @@ def test_notes_say_what_was_measured(tmp_path, suffix):
     assert "95 % paired t-interval" in text
 
 
+@pytest.mark.parametrize(("weights", "said"), [(None, True), ("w.safetensors", False)])
+def test_notes_name_what_was_not_pretrained(tmp_path, weights, said):
+    folders = write_pair(tmp_path) + write_pair(tmp_path, "cub/vit_b16/smooth_ap")
+    for folder in folders[2:]:
+        record = {"config": {"scale": "full", "weights": weights}}
+        (folder / "run.json").write_text(json.dumps(record))
+    sentence = "Start weights: ViT-B/16 began with random ones, not pretrained."
+    assert (sentence in page_of(tmp_path, folders)) is said
+    assert ("Start weights" in page_of(tmp_path, folders)) is said
+
+
 def test_full_scale_is_no_miniature(tmp_path):
     page = page_of(tmp_path, write_pair(tmp_path, base={"frr_range": None}))
     assert "miniature" not in page

@@ -42,6 +42,13 @@ def test_a_pair_on_its_margin_counts_in_the_mean():
     assert got.item() == pytest.approx(0.25, abs=1e-7)
 
 
+def test_a_row_is_no_pair_with_itself():
+    # At margin 1 the diagonal would count, and halve the mean of (1 - 0.7) and (1 - 0.95).
+    similarity = symmetric(0.7, 0.1, 0.1, 0.1, 0.1, 0.95)
+    got = TCM(margin_positive=1.0)(NO_ROWS, LABELS, similarity)
+    assert got.item() == pytest.approx(0.175, abs=1e-6)
+
+
 def test_gradient_by_hand():
     # One active positive pair and two active negative pairs, each twice in the matrix.
     similarity = symmetric(0.7, 0.6, 0.1, 0.9, 0.4, 0.95).requires_grad_()
@@ -69,6 +76,28 @@ def test_equals_the_loops(seed, labels, margins, weights):
     wanted = reference.tcm(rows @ rows.T, labels, margins, weights)
     got = TCM(*margins, *weights)(rows, torch.tensor(labels))
     assert float(got) == pytest.approx(float(wanted), abs=1e-9)
+
+
+def test_classes_whose_names_float32_cannot_tell_apart():
+    similarity = symmetric(0.7, 0.6, 0.1, 0.9, 0.4, 0.95)
+    got = TCM()(NO_ROWS, LABELS + 2**24, similarity)
+    assert got.item() == pytest.approx(0.45, abs=1e-6)
+
+
+@pytest.mark.parametrize("margins", [(0.9, 0.5), (0.999, -1.0)])
+def test_float32_is_as_good_as_float64_where_all_pairs_are_hard(margins):
+    rows, labels = reference.unit_rows(256, 32), torch.arange(256) // 4
+    exact, single = rows.clone().requires_grad_(), rows.float().requires_grad_()
+    wanted, got = TCM(*margins)(exact, labels), TCM(*margins)(single, labels)
+    wanted.backward()
+    got.backward()
+    assert got.item() == pytest.approx(wanted.item(), abs=1e-6)
+    torch.testing.assert_close(single.grad.double(), exact.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_a_similarity_that_is_not_a_number_is_not_passed_over():
+    similarity = symmetric(0.7, math.nan, 0.1, 0.9, 0.4, 0.95)
+    assert TCM()(NO_ROWS, LABELS, similarity).isnan()
 
 
 def test_gradcheck():

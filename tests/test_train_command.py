@@ -4,10 +4,9 @@ import io
 import json
 
 import pytest
-import torch
 
 import train as door
-from tcmbench.training.loop import Training
+from tcmbench.training.objective import Objective
 from tcmbench.training.settings import Settings
 from tiny_data import config, exit_code, margins
 
@@ -87,14 +86,17 @@ CASES = {
         lambda c: c(regularizer={"margin_positive": 90}),
         "margin_positive must be a number between -1 and 1, not 90; correct it",
     ),
+    "precision that is none": (
+        lambda c: c(precision="bfloat"),
+        "compute: precision 'bfloat' is unknown; did you mean 'bfloat16'?",
+    ),
+    "batch without positives": (
+        lambda c: c(samples_per_class=1),
+        "optimization: 'samples_per_class' must be at least 2, not 1; raise it",
+    ),
     "batch that does not divide": (
         lambda c: c(batch_size=13),
         "batch_size 13 is not a multiple of samples_per_class 3; change one of them in the recipe",
-    ),
-    "loss that is not finite": (
-        lambda c: c(learning_rate=1e30),
-        "the loss became nan in epoch 1; lower the learning rate of smooth_ap with test_resnet in "
-        "config.yaml",
     ),
     "no manifest": (
         lambda c: c(manifest="no.csv"),
@@ -147,4 +149,7 @@ def test_settings_survive_json(tiny_set):
     settings = Settings.from_json(json.loads(json.dumps(values)))
     assert json.loads(json.dumps(settings.to_json())) == values
     assert Settings.from_json({"config": settings.to_json(), "seed": 9}) == settings
-    assert Training(settings, torch.device("cpu")).objective.tcm.margin_negative == 0.5
+    assert Objective(settings.loss, settings.regularizer).tcm.margin_negative == 0.5
+    # Configurations from before there was a choice of precision still hold.
+    del values["compute"], values["optimization"]["kept_chunks"]
+    assert Settings.from_json(values) == settings

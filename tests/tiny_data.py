@@ -64,6 +64,7 @@ def config(folder: Path, **changes: Any) -> dict[str, Any]:
             "batch_size": 12,
             "samples_per_class": 3,
             "chunk_size": 12,
+            "kept_chunks": 0,
             "epochs": 3,
             "milestones": [2],
             "gamma": 0.3,
@@ -73,6 +74,7 @@ def config(folder: Path, **changes: Any) -> dict[str, Any]:
         },
         "loss": {"name": "smooth_ap", "params": {}, "file": None},
         "regularizer": None,
+        "compute": {"precision": "auto", "compile": False},
     }
     for key, value in changes.items():
         _holder(values, key)[key] = value

@@ -16,6 +16,8 @@ SCHEMA = Path(__file__).resolve().parents[2] / "workflow/schemas/config.schema.y
 # How a recipe's settings are grouped in a training's configuration.
 MODEL_KEYS = ("pooling", "layer_norm", "embedding_size", "freeze_batch_norm")
 VIEW_KEYS = ("resize", "crop", "crop_scale", "flip")
+# Of `training`, what a run's numbers depend on.
+COMPUTE_KEYS = ("precision", "compile")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,18 @@ def train_config(config: Config, run: Run) -> Config:
         "optimization": settings,
         "loss": {"name": run.loss, "params": loss["params"], "file": loss.get("file")},
         "regularizer": config["regularizer"] if run.variant == "tcm" else None,
+        "compute": {key: config["training"][key] for key in COMPUTE_KEYS},
     }
+
+
+def watch_options(config: Config) -> str:
+    """Return the options of `src/train.py` that change no number, as words of a command."""
+    watching = config["training"]
+    options = (
+        f"--checkpoint-minutes {watching['checkpoint_minutes']} "
+        f"--log-seconds {watching['log_seconds']}"
+    )
+    return options + (" --tensorboard" if watching["tensorboard"] else "")
 
 
 def _recipe(config: Config, run: Run, scale: str) -> Config:

@@ -18,6 +18,9 @@ from torchvision import transforms
 from tcmbench.errors import UserError
 from tcmbench.pictures import UnreadableError, open_rgb
 
+# Sixteen decode more images a second than one GPU trains on; more only take memory.
+MOST_WORKERS = 16
+
 # ImageNet statistics for every backbone, as the official code has it (RS datasets.py L299-305).
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -96,20 +99,27 @@ def load_batches(
 
     Args:
         view: the images.
-        batches: keys of `view`, by batch.
+        batches: keys of `view`, by batch; taken one by one as they are needed, two ahead of each
+            process that decodes.
         pinned: put the batches where a GPU copies them from fastest.
 
     Raises:
         UserError: an image cannot be read.
     """
-    # One thread computes, the others decode; a few threads do both without another process.
-    threads = torch.get_num_threads()
-    workers = 0 if threads < 4 else threads - 1
+    workers = num_workers(torch.get_num_threads())
     try:
         yield from DataLoader(view, batch_sampler=batches, num_workers=workers, pin_memory=pinned)
     except UserError as error:
         # A worker process hands over its whole traceback, which ends in the sentence.
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
+
+
+def num_workers(threads: int) -> int:
+    """Say how many processes decode images for a job that was given `threads` cores.
+
+    One core computes, the others decode; a few cores do both without another process.
+    """
+    return 0 if threads < 4 else min(threads - 1, MOST_WORKERS)
 
 
 def load_rgb(path: Path) -> Image.Image:

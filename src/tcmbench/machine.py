@@ -74,5 +74,5 @@ def require_disk(suite: str, needed_mb: float, folder: Path) -> None:
         raise UserError(
             f"suite '{suite}' still needs {needed_mb / 1e3:,.1f} GB of disk in {folder} and "
             f"{free_mb / 1e3:,.1f} GB are free; make room, or skip this check with "
-            "--config check_disk=false"
+            "--config check_disk=False"
         )

@@ -47,10 +47,12 @@ class EmbeddingModel(nn.Module):
     """Images [B, 3, H, W], normalised, -> embeddings [B, D] of unit norm.
 
     The head is the one of the official Recall@k code (netlib.py L105-133): pooling, an optional
-    LayerNorm with affine parameters, a linear projection, L2 normalisation.
+    LayerNorm with affine parameters, a linear projection, L2 normalisation. It computes in float32
+    also inside autocast, where powers and norms would lose half their digits.
 
     Raises:
-        UserError: there is no such backbone or pooling, or the two do not fit together.
+        UserError: there is no such backbone or pooling, or the two do not fit together; on the
+            first images also where the backbone takes another size.
     """
 
     def __init__(self, spec: ModelSpec) -> None:
@@ -62,29 +64,41 @@ class EmbeddingModel(nn.Module):
         self.spec = spec
         self.backbone = create_backbone(spec.timm, spec.model_args)
         self.width = int(self.backbone.num_features)
+        self.prefix_tokens = int(getattr(self.backbone, "num_prefix_tokens", 0))
+        # Swin and its kin put the channels last.
+        self.channels = -1 if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC" else 1
         self.pool = GeM() if spec.pooling == "gem" else None
         self.norm = nn.LayerNorm(self.width) if spec.layer_norm else nn.Identity()
         self.project = nn.Linear(self.width, spec.embedding_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed a batch of images."""
-        features = self.backbone.forward_features(images)
-        pooled = self._pooled(features)
-        if pooled.shape != (len(images), self.width):
+        try:
+            features = self.backbone.forward_features(images)
+        except AssertionError as error:  # timm's way to refuse a size
             raise UserError(
-                f"pooling '{self.spec.pooling}' does not fit {self.spec.timm}, whose features are "
-                f"{list(features.shape)}; choose another of {', '.join(POOLINGS)}"
-            )
-        return F.normalize(self.project(self.norm(pooled)), dim=-1)
+                f"{self.spec.timm} cannot take images of {list(images.shape[-2:])} pixels "
+                f"({error}); set img_size in the backbone's model_args or crop in the recipe"
+            ) from None
+        with torch.autocast(features.device.type, enabled=False):
+            pooled = self._pooled(features.to(torch.promote_types(features.dtype, torch.float32)))
+            return F.normalize(self.project(self.norm(pooled)), dim=-1)
 
     def _pooled(self, features: Tensor) -> Tensor:
-        if self.spec.pooling == "token":
+        """Pool maps [B, C, H, W] (or channels last) or tokens [B, N, C] to [B, C]."""
+        kind, tokens = self.spec.pooling, features.ndim == 3
+        if kind == "token" and tokens and self.prefix_tokens:
             return features[:, 0]
-        if self.pool is not None:
-            return cast(Tensor, self.pool(features))
-        if features.ndim == 3:
-            return features[:, self.backbone.num_prefix_tokens :].mean(dim=1)
-        return features.mean(dim=(-2, -1))
+        if kind == "avg" and tokens:
+            return features[:, self.prefix_tokens :].mean(dim=1)
+        if kind == "token" or tokens:
+            raise UserError(
+                f"pooling '{kind}' does not fit {self.spec.timm}, whose features are "
+                f"{list(features.shape)} with {self.prefix_tokens} class tokens; choose another "
+                f"of {', '.join(POOLINGS)}"
+            )
+        maps = features.movedim(self.channels, 1)
+        return maps.mean(dim=(-2, -1)) if self.pool is None else cast(Tensor, self.pool(maps))
 
     def train(self, mode: bool = True) -> "EmbeddingModel":
         """Switch to training mode; frozen batch norms stay in evaluation mode."""

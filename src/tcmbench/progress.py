@@ -51,12 +51,12 @@ class Progress:
         speed = f"{rate:,.1f} {self.unit}/s"
         if self.total is None:
             return f"{self.label}: {self.done:,.0f} {self.unit}, {speed}"
-        left = _clock(max(self.total - self.done, 0) / rate) if rate else "unknown time"
+        left = clock(max(self.total - self.done, 0) / rate) if rate else "unknown time"
         amount = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}"
         return f"{self.label}: {amount}, {speed}, {left} left"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Return mm:ss, or h:mm:ss from one hour on."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)

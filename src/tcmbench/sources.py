@@ -21,6 +21,8 @@ INERT = frozenset(
         "progress.py",
         "provenance.py",
         "sources.py",
+        "training/failures.py",
+        "training/journal.py",
     )
 )
 

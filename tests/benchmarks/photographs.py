@@ -1,9 +1,12 @@
 """Synthetic photographs: noise whose spectrum falls with frequency as that of real scenes does."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from tcmbench.manifests import Item, write_manifest
 
 # Of ten images, eight are of the size of CUB's and two of that of larger iNaturalist ones.
 SIZES = [(500, 375)] * 8 + [(800, 600)] * 2
@@ -27,6 +30,26 @@ def photograph(width: int, height: int, seed: int) -> bytes:
 def album(count: int) -> list[bytes]:
     """Return distinct photographs, in the mix of `SIZES`."""
     return [photograph(*SIZES[seed % len(SIZES)], seed) for seed in range(count)]
+
+
+def write_photographs(folder: Path, count: int, per_class: int, size: tuple[int, int]) -> float:
+    """Write photographs and `train.csv` beside them, unless they lie there; return mean kB.
+
+    Args:
+        folder: where they go.
+        count: of images.
+        per_class: images of a class.
+        size: width and height in pixels.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    items = []
+    for number in range(count):
+        path = folder / f"{number}.jpg"
+        items.append(Item(path.name, number // per_class, str(number // per_class)))
+        if not path.exists():
+            path.write_bytes(photograph(*size, number))
+    write_manifest(folder / "train.csv", items)
+    return sum((folder / item.path).stat().st_size for item in items) / count / 1e3
 
 
 def _noise(rng: np.random.Generator, width: int, height: int) -> np.ndarray:

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from checkout import ROOT, Checkout, QuickSuite
+from PIL import Image
 
 DIRECTIVES = ("log:", "benchmark:", "conda:", "threads:", "resources:", "shell:")
 
@@ -90,3 +92,42 @@ def test_damaged_archive_fails_its_rule_with_the_sentence_in_its_log(
     assert "expected sha256" in log
     assert "Traceback" not in log
     assert not archive.exists()
+
+
+def test_test_images_are_decoded_once_for_all_runs_of_the_paper(empty: Checkout) -> None:
+    paper = ("--config", "suite=paper", "device=cpu", "check_disk=False")
+    planned = empty.planned(*paper)
+    assert (planned["evaluation_view"], planned["embed"]) == (4, 32)
+    assert "evaluation_view" not in empty.planned()  # a miniature is decoded sooner
+    # The real rule on a split that is there already.
+    folder = empty.folder / "results/data/full/cub"
+    (folder / "images").mkdir(parents=True)
+    for number in range(3):
+        pixels = np.full((300, 280, 3), 60 * number, np.uint8)
+        Image.fromarray(pixels).save(folder / f"images/{number}.png")
+    rows = [f"images/{number}.png,{number},name" for number in range(3)]
+    (folder / "test.csv").write_text("\n".join(["path,label,class_name", *rows]) + "\n")
+    stored = "results/data/full/cub/views/256_224.npy"
+    only = ("--allowed-rules", "evaluation_view")
+    done = empty.snakemake(stored, "--cores", "1", *only, *paper)
+    assert done.returncode == 0, done.stderr
+    found = np.load(empty.folder / stored)
+    assert found.shape == (3, 3, 224, 224)
+    assert [image.max() for image in found] == [image.min() for image in found] == [0, 60, 120]
+
+
+def test_start_weights_are_fetched_as_pinned(empty: Checkout) -> None:
+    """The commit and the hash of config.yaml reach the command; a file by hand is an input."""
+    target, paper = "results/weights/resnet50.safetensors", ("suite=paper", "device=cpu")
+    done = empty.snakemake("-n", "-p", target, "--config", *paper)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"--revision 78f3ec\w{34} --sha256 5d061a\w{58} --out", done.stdout)
+    (empty.folder / "by hand.safetensors").write_bytes(b"other")
+    entry = "    timm: resnet50.tv_in1k\n"
+    with empty.edited("config.yaml", (entry, f'{entry}    file: "by hand.safetensors"\n')):
+        done = empty.snakemake(target, "--cores", "1", "--config", *paper)
+    assert done.returncode != 0
+    log = (empty.folder / "results/weights/resnet50.log").read_text()
+    assert log.startswith(
+        "error: by hand.safetensors is not the model.safetensors of timm/resnet50"
+    )

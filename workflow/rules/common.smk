@@ -13,7 +13,7 @@ SRC = ROOT / "src"
 sys.path.append(str(SRC))
 
 from tcmbench import datasets, machine
-from tcmbench.config import Run, check, runs, train_config
+from tcmbench.config import Run, check, runs, train_config, watch_options
 from tcmbench.download.terms import terms
 from tcmbench.errors import UserError
 from tcmbench.losses import available_losses
@@ -79,9 +79,8 @@ onstart:
             )
         if config["check_disk"]:
             # Other jobs write little; a cluster's default for them would be added up as well.
-            large = [
-                job for job in jobs if job.rule.name in ("download", "prepare")
-            ]
+            writers = ("download", "prepare", "evaluation_view")
+            large = [job for job in jobs if job.rule.name in writers]
             needed = sum(job.resources.disk_mb for job in large)
             machine.require_disk(SUITE, needed, Path(config["data_root"]))
     except UserError as error:

@@ -1,7 +1,37 @@
-# Embeddings of the test images.
-# Inputs: model.safetensors, run.json, the test manifest. Outputs: embeddings.npz
+# Embeddings of the test images, which at full scale are decoded once for all runs.
+# Inputs: model.safetensors, run.json, the test manifest.
+# Outputs: results/data/{scale}/{dataset}/views/{resize}_{crop}.{npy,json}; embeddings.npz
 
 EMBED_SOURCES = code("embed.py")
+
+
+rule evaluation_view:
+    input:
+        manifest="results/data/{scale}/{dataset}/test.csv",
+        script=script("view.py"),
+        code=code("view.py"),
+    output:
+        view="results/data/{scale}/{dataset}/views/{resize}_{crop}.npy",
+        record="results/data/{scale}/{dataset}/views/{resize}_{crop}.json",
+    log:
+        "results/data/{scale}/{dataset}/logs/view_{resize}_{crop}.log",
+    benchmark:
+        "results/data/{scale}/{dataset}/logs/view_{resize}_{crop}.benchmark.tsv"
+    wildcard_constraints:
+        resize="[0-9]+",
+        crop="[0-9]+",
+    conda:
+        "../../envs/train.yaml"
+    threads: THREADS
+    resources:
+        mem_mb=8000,
+        disk_mb=view_mb,
+        runtime=240,
+    params:
+        images=data_folder,
+    shell:
+        "python {input.script} --manifest {input.manifest} --images {params.images:q}"
+        " --resize {wildcards.resize} --crop {wildcards.crop} --out {output.view} > {log} 2>&1"
 
 
 rule embed:
@@ -9,6 +39,7 @@ rule embed:
         model=f"{RUN}/model.safetensors",
         record=f"{RUN}/run.json",
         manifest=f"results/data/{SCALE}/{{dataset}}/test.csv",
+        view=stored_view,
         script=script("embed.py"),
         code=EMBED_SOURCES,
     output:
@@ -28,6 +59,8 @@ rule embed:
     params:
         run=subpath(input.model, parent=True),
         images=data_folder,
+        view=view_option,
     shell:
         "python {input.script} --run {params.run} --manifest {input.manifest}"
-        " --images {params.images:q} --out {output} --device {resources.device} > {log} 2>&1"
+        " --images {params.images:q} {params.view} --out {output}"
+        " --device {resources.device} > {log} 2>&1"

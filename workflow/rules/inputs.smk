@@ -113,6 +113,18 @@ def weight_arguments(wildcards):
     return json.dumps(config["backbones"][wildcards.backbone]["model_args"])
 
 
+def weight_file(wildcards):
+    """The file that was fetched by hand instead of by the rule."""
+    return config["backbones"][wildcards.backbone].get("file", [])
+
+
+def weight_pins(wildcards):
+    """Options that say which published file is wanted, as far as the configuration does."""
+    entry = config["backbones"][wildcards.backbone]
+    named = [key for key in ("revision", "sha256", "file") if key in entry]
+    return " ".join(f"--{key} {shlex.quote(entry[key])}" for key in named)
+
+
 def start_weights(wildcards):
     """The backbone's start weights, unless it starts from random ones."""
     if config["backbones"][wildcards.backbone]["weights"] == "none":
@@ -140,6 +152,31 @@ def train_json(loss):
         return json.dumps(TRAIN_CONFIGS[run])
 
     return of_run
+
+
+# Embedding
+
+
+def view_mb(wildcards):
+    """Size of a stored evaluation view in MB; a miniature counts as nothing."""
+    pixels = 3 * int(wildcards.crop) ** 2
+    images = DATASETS[wildcards.dataset].counts.test_images
+    return int(images * pixels / 1e6) if wildcards.scale == "full" else 0
+
+
+def stored_view(wildcards):
+    """The decoded test images; those of a miniature are decoded sooner than a job starts."""
+    if not FULL:
+        return []
+    run = Run(**(dict(wildcards) | {"seed": int(wildcards.seed)}))
+    sizes = TRAIN_CONFIGS[run]["view"]
+    folder = f"results/data/{SCALE}/{wildcards.dataset}/views"
+    return f"{folder}/{sizes['resize']}_{sizes['crop']}.npy"
+
+
+def view_option(wildcards, input):
+    """Where the decoded test images are, if they are stored."""
+    return f"--view {input.view}" if input.view else ""
 
 
 # Report

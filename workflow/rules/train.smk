@@ -28,6 +28,9 @@ for LOSS, ENTRY in config["losses"].items():
             f"{RUN.replace('{loss}', LOSS)}/train.log",
         benchmark:
             f"{RUN.replace('{loss}', LOSS)}/train.benchmark.tsv"
+        # A training that ran out of time or was preempted saves its state and is taken up again.
+        # One that is refused (exit code 2) is refused again within seconds.
+        retries: 3
         conda:
             "../../envs/train.yaml"
         threads: THREADS
@@ -36,9 +39,11 @@ for LOSS, ENTRY in config["losses"].items():
             mem_mb=32000 if FULL else 1500,
             runtime=1440 if FULL else 30,
             device=DEVICE,
+            # Not a parameter: how a training is watched changes no result, so it re-runs nothing.
+            watching=watch_options(config),
         params:
             config=train_json(LOSS),
             folder=subpath(output.model, parent=True),
         shell:
             "python {input.script} --config - --out {params.folder} --resume"
-            " --device {resources.device} <<< {params.config:q} > {log} 2>&1"
+            " --device {resources.device} {resources.watching} <<< {params.config:q} > {log} 2>&1"

@@ -1,9 +1,12 @@
-# Start weights of each backbone: fetched from the hub, or pretrained here on single digits.
+# Start weights of each backbone: fetched from the hub (pinned by commit and hash), brought by hand,
+# or pretrained here on single digits. The only rule besides `download` that uses the network.
 # Outputs: results/weights/{backbone}.{safetensors,json}
 
 
 rule weights:
     input:
+        by_hand=weight_file,
+        # The bytes are fixed by their hash, whatever fetched them.
         script=ancient(script("weights.py")),
         code=weight_sources,
     output:
@@ -25,6 +28,7 @@ rule weights:
         timm=lookup("backbones/{backbone}/timm", within=config),
         source=lookup("backbones/{backbone}/weights", within=config),
         arguments=weight_arguments,
+        pins=weight_pins,
     shell:
         "python {input.script} --timm {params.timm} --source {params.source}"
-        " --model-args {params.arguments:q} --out {output.weights} > {log} 2>&1"
+        " --model-args {params.arguments:q} {params.pins} --out {output.weights} > {log} 2>&1"

@@ -11,7 +11,7 @@ import inspect
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.errors import UserError, nearest
@@ -28,13 +28,21 @@ def available_losses() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
 
 
-def load_loss(name: str, params: Mapping[str, Any], file: Path | None = None) -> "nn.Module":
+def load_loss(
+    name: str,
+    params: Mapping[str, Any],
+    file: Path | None = None,
+    sizes: Mapping[str, int] = MappingProxyType({}),
+) -> "nn.Module":
     """Build the loss called `name` with `params` as its constructor's arguments.
 
     Args:
         name: a file name of this folder without `.py`; with `file`, only a name for messages.
         params: keyword arguments; what is left out keeps the default of the class.
         file: the Python file of a loss outside this folder.
+        sizes: arguments for a constructor that has parameters of these names, such as the
+            `num_classes` and `embedding_size` of a loss with a vector for each class; `params`
+            come first.
 
     Raises:
         UserError: no such loss or file, the file fails to import or has not exactly one public
@@ -46,6 +54,8 @@ def load_loss(name: str, params: Mapping[str, Any], file: Path | None = None) ->
     if path.suffix != ".py" or not path.is_file():
         raise UserError(f"loss '{name}': {path} is not a Python file (.py); correct its path")
     loss = _only_module_class(_import(name, path, built_in=file is None), path)
+    wanted = inspect.signature(loss).parameters
+    params = {key: value for key, value in sizes.items() if key in wanted} | dict(params)
     _check_params(name, loss, params)
     try:
         return loss(**params)
@@ -53,7 +63,7 @@ def load_loss(name: str, params: Mapping[str, Any], file: Path | None = None) ->
         raise UserError(f"loss '{name}': {error}") from error
     except Exception as error:
         raise UserError(
-            f"loss '{name}' ({path}) cannot be built from its parameters {dict(params)}: "
+            f"loss '{name}' ({path}) cannot be built from its parameters {params}: "
             f"{_told(error)}; correct them or the file"
         ) from error
 

@@ -10,9 +10,11 @@ from torch.autograd.function import once_differentiable
 
 from tcmbench.errors import UserError
 
-# Rows go through in blocks of about this many numbers: large enough that a GPU is not bound by
-# kernel launches, small enough that the block never decides the peak memory.
-BLOCK_ELEMENTS = 2**21
+# Rows go through in blocks of about this many numbers. A block for each thread stays in a core's
+# cache, which halves the time on a CPU; the largest keeps a GPU from being bound by kernel
+# launches, and its block from deciding the peak memory.
+BLOCK_PER_THREAD = 2**18
+LARGEST_BLOCK = 2**23
 
 
 def soft_rank(scores: Tensor, columns: Tensor, temperature: float) -> Tensor:
@@ -69,7 +71,10 @@ def _shares(scores: Tensor, columns: Tensor, temperature: float) -> Tensor:
 
 
 def _row_blocks(scores: Tensor, columns: Tensor) -> Iterator[slice]:
-    step = max(1, BLOCK_ELEMENTS // max(1, scores.shape[1] * columns.shape[1]))
+    block = LARGEST_BLOCK
+    if scores.device.type == "cpu":
+        block = min(block, BLOCK_PER_THREAD * torch.get_num_threads())
+    step = max(1, block // max(1, scores.shape[1] * columns.shape[1]))
     for start in range(0, len(scores), step):
         yield slice(start, start + step)
 

@@ -55,18 +55,31 @@ class TCM(nn.Module):
             similarity: [B, B], `similarity_matrix(embeddings)` if it is at hand.
         """
         similarity, labels = batch_similarity(embeddings, labels, similarity)
-        negative = labels.unsqueeze(1) != labels
-        positive = (~negative).fill_diagonal_(False)
-        hard_positive = positive & (similarity <= self.margin_positive)
-        hard_negative = negative & (similarity >= self.margin_negative)
-        return self.weight_positive * _mean(
-            self.margin_positive - similarity, hard_positive
-        ) + self.weight_negative * _mean(similarity - self.margin_negative, hard_negative)
+        positive, negative = self._hard_pairs(similarity.detach(), labels)
+        positives, negatives = positive.sum(), negative.sum()
+        # Which pairs are hard is constant for the derivative, so both means are one weighted sum
+        # of similarities, whose weights are the gradient; the margins stand outside.
+        weights = negative.mul_(self.weight_negative / negatives.clamp(min=1))
+        weights -= positive.mul_(self.weight_positive / positives.clamp(min=1))
+        return (
+            (similarity * weights).sum()
+            + self.weight_positive * self.margin_positive * positives.clamp(max=1)
+            - self.weight_negative * self.margin_negative * negatives.clamp(max=1)
+        )
 
+    def _hard_pairs(self, similarity: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return which pairs are hard positives and which hard negatives, both [B, B], 1 or 0.
 
-def _mean(values: Tensor, chosen: Tensor) -> Tensor:
-    # A sum over a mask: picking the chosen pairs out would make the GPU wait for their number.
-    return torch.where(chosen, values, 0).sum() / chosen.sum().clamp(min=1)
+        They are numbers because torch works many times faster on them on a CPU than on booleans,
+        and masks because picking the pairs out would make a GPU wait for how many there are.
+        """
+        # Classes numbered below B are exact in the type of the matrix; their names need not be.
+        classes = torch.searchsorted(labels.sort().values, labels).to(similarity.dtype)
+        same = torch.eq(classes.unsqueeze(1), classes, out=torch.empty_like(similarity))
+        negative = torch.ge(similarity, self.margin_negative, out=torch.empty_like(similarity))
+        negative.addcmul_(negative, same, value=-1)
+        positive = torch.le(similarity, self.margin_positive, out=torch.empty_like(similarity))
+        return positive.mul_(same).fill_diagonal_(0), negative
 
 
 def _checked(name: str, value: float, low: float, high: float) -> float:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from tcmbench.tables.names import MINIATURE
-from tcmbench.tables.runs import Comparison
+from tcmbench.tables.names import MINIATURE, backbone_title
+from tcmbench.tables.runs import Comparison, MeasuredRun
 
 MINIATURES = (
     "The datasets are miniatures composed of handwritten digits in the archive layouts of the "
@@ -26,6 +26,7 @@ def table_notes(comparisons: Sequence[Comparison], suite: str) -> list[str]:
         *_stored(first.image_cache),
         "Selection: the weights after the last epoch; no test image chooses anything.",
         settings(first.metrics),
+        *_random_starts(runs),
     ]
     if any(len(comparison.pairs) > 1 for comparison in comparisons):
         notes.append(
@@ -43,6 +44,15 @@ def _stored(image_cache: dict[str, Any] | None) -> list[str]:
         f"Images were stored with a short side of at most {image_cache['short_side']} pixels (JPEG "
         f"quality {image_cache['quality']}), not as published: this is not the paper's protocol."
     ]
+
+
+def _random_starts(runs: Sequence[MeasuredRun]) -> list[str]:
+    """Name the backbones that were not pretrained, which the paper's all are."""
+    configs = [(run.run.backbone, run.record.get("config", {})) for run in runs]
+    # A record that says nothing of its start weights is not taken for one of a random start.
+    random = {name for name, config in configs if config.get("weights", "unknown") is None}
+    names = " and ".join(backbone_title(name) for name in sorted(random))
+    return [f"Start weights: {names} began with random ones, not pretrained."] if names else []
 
 
 def settings(metrics: dict[str, Any]) -> str:

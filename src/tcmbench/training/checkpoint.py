@@ -1,6 +1,5 @@
 """`last.ckpt`: the full state of a training, so that it continues where it was killed."""
 
-import hashlib
 import json
 import sys
 from pathlib import Path
@@ -10,69 +9,99 @@ import torch
 
 from tcmbench.files import atomic_path, sha256
 from tcmbench.losses import FOLDER
-from tcmbench.sources import sources
+from tcmbench.sources import PACKAGE, sources
 from tcmbench.training.settings import Settings
 
 NAME = "last.ckpt"
 
+Identity = dict[str, str]
 
-def fingerprint(settings: Settings) -> str:
-    """Hash all that decides the weights: settings, manifest, start weights, source code."""
+
+def identity(settings: Settings, device: torch.device, precision: torch.dtype) -> Identity:
+    """Return all that decides the weights, by name: settings, hashes of inputs and code, torch."""
     loss = settings.loss.file or FOLDER / f"{settings.loss.name}.py"
-    code = [*sources(Path(__file__).with_name("loop.py")), *sources(loss)]
-    data = [name for name in (settings.manifest, settings.weights) if name is not None]
-    content = {
-        "settings": settings.to_json(),
-        "files": [sha256(name) for name in (*data, *code)],
-        "torch": torch.__version__,
+    code = {*sources(Path(__file__).with_name("loop.py")), *sources(loss)}
+    data = {"manifest": settings.manifest, "start weights": settings.weights}
+    return {
+        **_flat(settings.to_json(), ""),
+        **{f"the file of the {name}": sha256(path) for name, path in data.items() if path},
+        **{f"the code in {_short(path)}": sha256(path) for path in sorted(code)},
+        "torch": str(torch.__version__),
+        "the kind of device": device.type,
+        "the precision": str(precision).removeprefix("torch."),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def save(folder: Path, stamp: str, epoch: int, parts: dict[str, Any], curve: list[Any]) -> None:
-    """Write the state after `epoch` whole epochs, atomically.
+def save(folder: Path, parts: Identity, state: dict[str, Any]) -> None:
+    """Write the state of a training, atomically.
 
     Args:
         folder: the run's folder.
-        stamp: `fingerprint` of the run.
-        epoch: epochs done.
-        parts: objects with `state_dict()`, by name.
-        curve: what was logged of each epoch so far.
+        parts: `identity` of the run.
+        state: tensors, numbers, texts, and containers of them.
     """
-    state = {
-        "fingerprint": stamp,
-        "epoch": epoch,
-        "curve": curve,
-        **{name: part.state_dict() for name, part in parts.items()},
-    }
     with atomic_path(folder / NAME) as temporary:
-        torch.save(state, temporary)
+        torch.save({"identity": parts, "state": state}, temporary)
 
 
-def restore(folder: Path, stamp: str, parts: dict[str, Any]) -> tuple[int, list[Any]]:
-    """Load the state of an interrupted training of the same run into `parts`.
+def restore(folder: Path, parts: Identity) -> dict[str, Any] | None:
+    """Return the state of an interrupted training of the same run.
 
-    Returns:
-        Epochs done and the log of them; (0, []) where there is nothing to continue, or where the
-        checkpoint belongs to other settings, which is said on standard error.
+    None where there is nothing to continue, or where the checkpoint is damaged or belongs to
+    another run; standard error then says which part differs.
     """
     path = folder / NAME
     if not path.exists():
-        return 0, []
+        return None
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        saved = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
-        print(f"{path} is damaged ({error}); starting over", file=sys.stderr)
-        return 0, []
-    if state.get("fingerprint") != stamp:
-        print(f"{path} belongs to other settings, inputs or code; starting over", file=sys.stderr)
-        return 0, []
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return int(state["epoch"]), list(state["curve"])
+        print(f"{path} is damaged ({_first_line(error)}); starting over", file=sys.stderr)
+        return None
+    changes = differences(saved.get("identity"), parts)
+    if changes:
+        more = f" ({len(changes) - 1} more differences)" if len(changes) > 1 else ""
+        print(f"{path} is of another run: {changes[0]}{more}; starting over", file=sys.stderr)
+        return None
+    state: dict[str, Any] = saved["state"]
+    return state
+
+
+def differences(old: Identity | None, new: Identity) -> list[str]:
+    """Say what differs between two identities, settings first."""
+    if old is None:
+        return ["it does not say of which"]
+    names = [name for name in {**new, **old} if old.get(name) != new.get(name)]
+    return [_difference(name, old.get(name), new.get(name)) for name in names]
 
 
 def remove(folder: Path) -> None:
     """Delete the checkpoint of a training that has ended, and what a kill left of a newer one."""
     for path in (folder / NAME, *folder.glob(".last.*.ckpt")):
         path.unlink(missing_ok=True)
+
+
+def _difference(name: str, old: str | None, new: str | None) -> str:
+    if name.startswith(("the file", "the code")):
+        return f"{name} has changed"
+    return f"{name} was {old or 'not there'}, now {new or 'not there'}"
+
+
+def _flat(values: dict[str, Any], prefix: str) -> Identity:
+    """Return nested settings as one level, `optimization.epochs` and so on, values as JSON."""
+    flat: Identity = {}
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value)
+    return flat
+
+
+def _short(path: str) -> str:
+    file = Path(path)
+    return file.relative_to(PACKAGE.parent).as_posix() if PACKAGE in file.parents else file.name
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

@@ -4,6 +4,7 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from tcmbench.errors import UserError, nearest
@@ -12,27 +13,53 @@ from tcmbench.regularizers.tcm import TCM
 from tcmbench.similarity import similarity_matrix
 from tcmbench.training.settings import LossSpec
 
+# What `watched` adds to the terms.
+ACTIVE = ("active_positive", "active_negative")
+
 
 class Objective(nn.Module):
     """Base loss plus, for the variant `tcm`, the Threshold-Consistent Margin.
 
     The similarity matrix is computed once and shared by the two; a base loss whose `forward` takes
     no `similarity`, such as those of pytorch-metric-learning, is called with embeddings and labels.
+
+    Args:
+        loss: the base loss.
+        regularizer: arguments of the margin, None for the variant `base`.
+        sizes: `num_classes` and `embedding_size`, for a loss whose constructor asks for them.
     """
 
-    def __init__(self, loss: LossSpec, regularizer: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        loss: LossSpec,
+        regularizer: dict[str, Any] | None,
+        sizes: dict[str, int] | None = None,
+    ) -> None:
         super().__init__()
-        self.base = load_loss(loss.name, loss.params, Path(loss.file) if loss.file else None)
+        file = Path(loss.file) if loss.file else None
+        self.base = load_loss(loss.name, loss.params, file, sizes or {})
         self.tcm = None if regularizer is None else _margin(regularizer)
         self.shares = "similarity" in inspect.signature(self.base.forward).parameters
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, embeddings: Tensor, labels: Tensor, watched: bool = False
+    ) -> dict[str, Tensor]:
         """Return the terms by name; `total` is the one to minimise.
+
+        All is computed in float32 (float64 for float64 input), also inside autocast.
 
         Args:
             embeddings: rows of unit norm, [B, D].
-            labels: [B].
+            labels: [B], from 0 to the number of classes of the training split less one.
+            watched: with the margin, also return which shares of the positive and of the negative
+                pairs are active, as `active_positive` and `active_negative`, 0 to 1.
         """
+        with torch.autocast(embeddings.device.type, enabled=False):
+            if embeddings.dtype != torch.float64:
+                embeddings = embeddings.float()
+            return self._terms(embeddings, labels, watched)
+
+    def _terms(self, embeddings: Tensor, labels: Tensor, watched: bool) -> dict[str, Tensor]:
         if self.tcm is None and not self.shares:
             return {"total": self.base(embeddings, labels)}
         similarity = similarity_matrix(embeddings)
@@ -41,7 +68,18 @@ class Objective(nn.Module):
         if self.tcm is None:
             return {"total": base}
         margin = self.tcm(embeddings, labels, similarity=similarity)
-        return {"total": base + margin, "base": base, "tcm": margin}
+        active = _active_shares(similarity.detach(), labels, self.tcm) if watched else {}
+        return {"total": base + margin, "base": base, "tcm": margin, **active}
+
+
+def _active_shares(similarity: Tensor, labels: Tensor, margin: TCM) -> dict[str, Tensor]:
+    negative = labels.unsqueeze(1) != labels
+    positive = (~negative).fill_diagonal_(False)
+    shares = (
+        (positive & (similarity <= margin.margin_positive)).sum() / positive.sum().clamp(min=1),
+        (negative & (similarity >= margin.margin_negative)).sum() / negative.sum().clamp(min=1),
+    )
+    return dict(zip(ACTIVE, shares, strict=True))
 
 
 def _margin(params: dict[str, Any]) -> TCM:

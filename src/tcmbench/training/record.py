@@ -1,14 +1,17 @@
 """What `run.json` says of a finished training."""
 
-import resource
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from tcmbench.files import read_json, sha256
 from tcmbench.provenance import provenance
+from tcmbench.sampling import unused
+from tcmbench.training.course import WARM_UP, Course
+from tcmbench.training.data import TrainingData
+from tcmbench.training.engine import Engine
+from tcmbench.training.objective import ACTIVE
 from tcmbench.training.settings import Settings
 
 # Of manifest.json, what decides which pixels and labels a training saw.
@@ -16,38 +19,40 @@ NOTED = ("layout", "image_cache", "archives")
 
 
 def describe(
-    settings: Settings,
-    model: nn.Module,
-    weights: Path,
-    device: torch.device,
-    curve: list[dict[str, float]],
-    seconds: float,
+    settings: Settings, engine: Engine, course: Course, data: TrainingData, weights: Path
 ) -> dict[str, Any]:
     """Return the content of `run.json`, which also serves as `train.py --config`.
 
     Args:
         settings: the run.
-        model: the trained network.
-        weights: its file, already written.
-        device: where it was trained.
-        curve: of each epoch the mean of each loss term, the images seen and the seconds.
-        seconds: wall time of the whole training, interruptions left out.
+        engine: with the trained network.
+        course: what was measured; times leave interruptions out.
+        data: what was trained on.
+        weights: the network's file, already written.
     """
+    last = course.curve[-1]
+    state = course.state()
     return {
         "config": settings.to_json(),
         "seed": settings.seed,
         **provenance(),
         "data": data_identity(Path(settings.manifest)),
+        "unused": unused(data.labels, settings.optimization.samples_per_class),
         "initial_weights_sha256": None if settings.weights is None else sha256(settings.weights),
         "weights_sha256": sha256(weights),
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "device": str(device),
+        "num_parameters": sum(parameter.numel() for parameter in engine.model.parameters()),
+        "device": str(engine.device),
+        "precision": str(engine.precision).removeprefix("torch."),
+        "compile": settings.compute.compile,
         "num_threads": torch.get_num_threads(),
-        "wall_time_s": round(seconds, 3),
-        "images_per_second": _rate(curve),
-        "peak_memory_mb": _peak_memory_mb(device),
-        "loss_curve": [entry["total"] for entry in curve],
-        "epochs": curve,
+        "steps": course.steps,
+        "wall_time_s": round(course.wall, 3),
+        "images_per_second": round(course.rate(), 1),
+        "warm_up_steps": WARM_UP,
+        "peak_memory_mb": state["peak_mb"],
+        "active_pairs": {name: last[name] for name in ACTIVE if name in last} or None,
+        "loss_curve": [entry["total"] for entry in course.curve],
+        "epochs": course.curve,
     }
 
 
@@ -62,15 +67,3 @@ def data_identity(manifest: Path) -> dict[str, Any]:
         return identity
     noted = read_json(note)
     return identity | {key: noted[key] for key in NOTED if key in noted}
-
-
-def _rate(curve: list[dict[str, float]]) -> float:
-    images = sum(entry["images"] for entry in curve)
-    return round(images / sum(entry["seconds"] for entry in curve), 1)
-
-
-def _peak_memory_mb(device: torch.device) -> float:
-    """Peak memory in MB (10^6 bytes): of the GPU, or of this process where there is none."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6

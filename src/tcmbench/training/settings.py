@@ -1,13 +1,19 @@
 """What one training needs to know, read from the JSON that `train.py --config` takes."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tcmbench.errors import UserError
+from tcmbench.errors import UserError, nearest
 from tcmbench.images import ViewSpec
 from tcmbench.models import ModelSpec
 from tcmbench.records import build
+
+PRECISIONS = ("auto", "bfloat16", "float32")
+OPTIMIZERS = ("adam", "adamw")
+
+# One image of a class has no positive pair, so a class brings two or more.
+LEAST = {"batch_size": 2, "samples_per_class": 2, "chunk_size": 1, "epochs": 1, "kept_chunks": 0}
 
 
 @dataclass(frozen=True)
@@ -23,12 +29,32 @@ class Optimization:
     learning_rate: float
     weight_decay: float
     optimizer: str
+    kept_chunks: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "samples_per_class", "chunk_size", "epochs"):
+        for name, least in LEAST.items():
             value = getattr(self, name)
-            if value < 1:
-                raise UserError(f"optimization: '{name}' must be at least 1, not {value}; raise it")
+            if value < least:
+                raise UserError(
+                    f"optimization: '{name}' must be at least {least}, not {value}; raise it"
+                )
+        if self.optimizer not in OPTIMIZERS:
+            raise UserError(
+                f"optimizer '{self.optimizer}' is unknown; use one of {', '.join(OPTIMIZERS)}"
+            )
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How the network's products are computed: rounding depends on it, so it is part of a run."""
+
+    precision: str = "auto"
+    compile: bool = False
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            hint = nearest(self.precision, PRECISIONS)
+            raise UserError(f"compute: precision '{self.precision}' is unknown; {hint}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +83,7 @@ class Settings:
     optimization: Optimization
     loss: LossSpec
     regularizer: dict[str, Any] | None
+    compute: Compute = field(default_factory=Compute)
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -71,15 +98,16 @@ class Settings:
         """
         if isinstance(values, Mapping) and "config" in values:
             values = values["config"]
-        settings = build(cls, values, "training configuration")
+        build(cls, values, "training configuration")
         parts: dict[str, type[Any]] = {
             "model": ModelSpec,
             "view": ViewSpec,
             "optimization": Optimization,
             "loss": LossSpec,
+            "compute": Compute,
         }
         nested: dict[str, Any] = {
-            name: build(kind, getattr(settings, name), name) for name, kind in parts.items()
+            name: build(kind, values[name], name) for name, kind in parts.items() if name in values
         }
         return cls(**{**values, **nested})
 

@@ -1,0 +1,115 @@
+"""The training split as a stream of batches that can start anywhere."""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tcmbench.images import Draw, TrainingView, load_batches
+from tcmbench.manifests import read_manifest
+from tcmbench.sampling import Indices, epoch_batches
+from tcmbench.training.settings import Settings
+
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch by its place: the epoch, the step of `steps` in it (all from 0), and its rows."""
+
+    epoch: int
+    step: int
+    steps: int
+    rows: Indices
+
+    @property
+    def last(self) -> bool:
+        """Say whether the epoch ends with this batch."""
+        return self.step + 1 == self.steps
+
+
+class TrainingData:
+    """The images and classes of one training; classes are numbered from 0 in order of their ids.
+
+    Raises:
+        UserError: no manifest, or one that cannot fill a single batch.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.items = read_manifest(settings.manifest)
+        ids = np.array([item.label for item in self.items], dtype=np.int64)
+        names, labels = np.unique(ids, return_inverse=True)
+        self.num_classes = len(names)
+        self.labels: Indices = labels.astype(np.int64)
+        self.view = TrainingView(
+            [Path(settings.images) / item.path for item in self.items], settings.view
+        )
+        self.plan(0)
+
+    def plan(self, epoch: int) -> list[Indices]:
+        """Return the rows of each batch of an epoch."""
+        plan, seed = self.settings.optimization, self.settings.seed
+        return epoch_batches(self.labels, plan.batch_size, plan.samples_per_class, seed, epoch)
+
+    def batches(
+        self, epoch: int, step: int, device: torch.device
+    ) -> Iterator[tuple[Batch, Tensor, Tensor]]:
+        """Load the batches of all epochs, beginning with a step of an epoch.
+
+        One loader serves all epochs, so its processes start once and work ahead of each epoch's
+        end; they share the images of a batch, chunk by chunk.
+
+        Yields:
+            The batch, its images uint8 [B, 3, crop, crop] and its labels [B], on `device`.
+        """
+        planned: deque[Batch] = deque()
+        on_gpu = device.type == "cuda"
+        loaded = load_batches(self.view, self._keys(epoch, step, planned), pinned=on_gpu)
+        for first in loaded:
+            batch = planned.popleft()
+            parts = [_moved(first, device)]
+            while sum(map(len, parts)) < len(batch.rows):
+                parts.append(_moved(next(loaded), device))
+            labels = torch.from_numpy(self.labels[batch.rows])
+            images = parts[0] if len(parts) == 1 else torch.cat(parts)
+            labels = labels.pin_memory() if on_gpu else labels
+            yield batch, images, labels.to(device, non_blocking=True)
+
+    def told(self, rows: Indices) -> str:
+        """Name the classes and the first images of a batch, for a message."""
+        classes = list(dict.fromkeys(self.items[row].label for row in rows))
+        images = [self.items[row].path for row in rows]
+        return f"classes {_listed(classes)}; images {_listed(images)}"
+
+    def _keys(self, epoch: int, step: int, planned: deque[Batch]) -> Iterator[list[Draw]]:
+        size = self.settings.optimization.chunk_size
+        for number in range(epoch, self.settings.optimization.epochs):
+            plan = self.plan(number)
+            for place in range(step if number == epoch else 0, len(plan)):
+                batch = Batch(number, place, len(plan), plan[place])
+                planned.append(batch)
+                draws = _draws(batch, self.settings.seed)
+                yield from (draws[at : at + size] for at in range(0, len(draws), size))
+
+
+def _draws(batch: Batch, seed: int) -> list[Draw]:
+    generator = np.random.default_rng([seed, batch.epoch, batch.step + 1])
+    seeds = generator.integers(2**62, size=len(batch.rows))
+    return [Draw(int(row), int(number)) for row, number in zip(batch.rows, seeds, strict=True)]
+
+
+def _moved(images: Tensor, device: torch.device) -> Tensor:
+    if device.type != "cuda":
+        return images
+    # Channels last is the layout that convolutions on a GPU are fastest in.
+    return images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+
+
+def _listed(values: list[int] | list[str]) -> str:
+    shown = ", ".join(str(value) for value in values[:NAMED])
+    return shown + (f" and {len(values) - NAMED} more" if len(values) > NAMED else "")

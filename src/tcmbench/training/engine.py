@@ -1,0 +1,114 @@
+"""Network, objective and optimiser on one device: everything that an optimiser step changes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.lr_scheduler import MultiStepLR
+
+from tcmbench.models import EmbeddingModel, load_tensors
+from tcmbench.training.objective import Objective
+from tcmbench.training.rng import seed_all
+from tcmbench.training.settings import Settings
+from tcmbench.training.step import Passes, backward
+
+
+class Engine:
+    """Steps of one training.
+
+    Args:
+        settings: the run.
+        num_classes: of the training split, for losses with parameters of each class.
+        device: where all of it lives.
+    """
+
+    def __init__(self, settings: Settings, num_classes: int, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        # The seed alone decides the initial head: base and tcm start from the same weights.
+        torch.manual_seed(settings.seed)
+        self.model = EmbeddingModel(settings.model)
+        if settings.weights is not None:
+            load_tensors(self.model.backbone, Path(settings.weights))
+        self.model.to(device).train()
+        if device.type == "cuda":
+            self.model.to(memory_format=torch.channels_last)
+        sizes = {"num_classes": num_classes, "embedding_size": settings.model.embedding_size}
+        self.objective = Objective(settings.loss, settings.regularizer, sizes).to(device)
+        self.optimizer = _optimizer(self)
+        plan = settings.optimization
+        self.scheduler = MultiStepLR(self.optimizer, plan.milestones, plan.gamma)
+        self.precision = chosen_precision(settings.compute.precision, device)
+        self.passes = Passes(plan.chunk_size, plan.kept_chunks, self.precision)
+        self.embed = compiled(self.model) if settings.compute.compile else self.model
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Seed the epoch's random numbers, apart from what was drawn before."""
+        sequence = np.random.SeedSequence([self.settings.seed, epoch])
+        seed_all(int(sequence.generate_state(1)[0]))
+
+    def step(self, images: Tensor, labels: Tensor, watched: bool) -> dict[str, Tensor]:
+        """Take one optimiser step; return the loss terms, still on the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        terms = backward(self.embed, self.objective, images, labels, self.passes, watched)
+        self.optimizer.step()
+        return terms
+
+    def is_finite(self) -> bool:
+        """Say whether every trained number is finite; waits for the device."""
+        parameters = [*self.model.parameters(), *self.objective.parameters()]
+        return bool(torch.stack([torch.isfinite(value).all() for value in parameters]).all())
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of all parts by name."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "objective": self.objective,
+            "optimizer": self.optimizer,
+            "scheduler": self.scheduler,
+        }
+
+
+def chosen_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the type of the network's products; `auto` is bfloat16 on a GPU that computes in it.
+
+    On a processor `auto` is float32, so that results there are the same to the bit on any run.
+    """
+    if name == "auto":
+        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        name = "bfloat16" if fast else "float32"
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def compiled(model: nn.Module) -> Any:
+    """Return the network compiled, on first use; it shares the parameters of `model`."""
+    import torch._inductor.config
+
+    # Random numbers as without compiling, so that both passes over a chunk draw the same ones.
+    torch._inductor.config.fallback_random = True
+    # The last chunk of a batch may be smaller: two exact graphs are faster than one general.
+    return torch.compile(model, dynamic=False)
+
+
+def _optimizer(engine: Engine) -> Optimizer:
+    kinds: dict[str, type[Adam] | type[AdamW]] = {"adam": Adam, "adamw": AdamW}
+    plan = engine.settings.optimization
+    # Losses such as ArcFace have parameters of their own.
+    parameters = [*engine.model.parameters(), *engine.objective.parameters()]
+    return kinds[plan.optimizer](
+        parameters,
+        lr=plan.learning_rate,
+        weight_decay=plan.weight_decay,
+        fused=True if engine.device.type == "cuda" else None,
+    )

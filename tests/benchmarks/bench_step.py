@@ -1,0 +1,200 @@
+"""Images a second of real training steps, with real JPEGs from disk.
+
+One command measures every GPU goal, on a machine with 16 cores beside the GPU:
+
+    python tests/benchmarks/bench_step.py --device cuda --csv results/reference/steps_NAME.csv
+
+and one step of each pair of loss and backbone at full image size, on the processor:
+
+    python tests/benchmarks/bench_step.py --device cpu --single-steps
+
+Weights are random: they change no time. Everything compared is measured in one process, in
+alternating rounds, and given as the median of the rounds.
+"""
+
+import argparse
+import itertools
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+import yaml
+
+sys.path[:0] = [str(Path(__file__).parents[2] / "src")]
+
+from photographs import write_photographs
+from plain_step import PlainStep
+from step_report import Row, print_table, write_csv
+
+from tcmbench import datasets
+from tcmbench.config import SCHEMA, Run, check, train_config
+from tcmbench.losses import available_losses
+from tcmbench.models import EmbeddingModel
+from tcmbench.training.course import WARM_UP, peak_memory_mb
+from tcmbench.training.data import TrainingData
+from tcmbench.training.engine import Engine
+from tcmbench.training.settings import Settings
+
+PAPER = ("resnet50", "vit_b16")
+LOSSES = ("smooth_ap", "recall_at_k")
+PER_CLASS = 4
+DISK = "JPEGs from disk"
+SIZES = {"500x375": (500, 375), "800x600": (800, 600)}
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    backbones = [*PAPER, "test_resnet", "test_vit"]
+    parser.add_argument("--backbone", choices=backbones, nargs="+", default=PAPER)
+    parser.add_argument("--loss", choices=LOSSES, nargs="+", default=LOSSES)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
+    parser.add_argument("--size", choices=SIZES, nargs="+", default=list(SIZES), help="of JPEGs")
+    parser.add_argument("--images", type=int, default=8000, help="JPEGs on disk (default: 8000)")
+    parser.add_argument("--batch", type=int, help="images a step (default: the recipe's)")
+    parser.add_argument("--chunk", type=int, help="images embedded at once (default: the recipe's)")
+    parser.add_argument("--kept", type=int, help="chunks embedded once (default: the recipe's)")
+    parser.add_argument("--workers", type=int, default=15, help="loading processes (default: 15)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default: 5)")
+    parser.add_argument("--steps", type=int, default=4, help="of each round (default: 4)")
+    parser.add_argument("--compile", action="store_true", help="torch.compile, but the plain step")
+    parser.add_argument("--precision", choices=["auto", "bfloat16", "float32"], default="auto")
+    parser.add_argument("--folder", type=Path, help="for the JPEGs (default: a temporary one)")
+    parser.add_argument("--csv", type=Path, help="also write the table here")
+    parser.add_argument(
+        "--single-steps", action="store_true", help="one step of each pair at a reduced batch"
+    )
+    return parser.parse_args()
+
+
+def settings_of(backbone: str, loss: str, options: argparse.Namespace, images: Path) -> Settings:
+    """The SOP recipe of config.yaml with TCM, on other images."""
+    raw = yaml.safe_load((SCHEMA.parents[2] / "config.yaml").read_text())
+    raw["suite"] = "quick" if backbone.startswith("test_") else "paper"
+    config = check(raw, datasets.names(), available_losses())
+    values = train_config(config, Run("sop", backbone, loss, "tcm", 0))
+    values |= {"manifest": str(images / "train.csv"), "images": str(images), "weights": None}
+    changes = {"batch_size": options.batch, "chunk_size": options.chunk, "epochs": 10**6}
+    changes["kept_chunks"] = options.kept
+    values["optimization"] |= {k: v for k, v in changes.items() if v is not None}
+    values["compute"] = {"precision": options.precision, "compile": options.compile}
+    return Settings.from_json(values)
+
+
+class Steps:
+    """The ways to take a step that are compared, each a function that takes one."""
+
+    def __init__(self, settings: Settings, device: torch.device) -> None:
+        self.device = device
+        plan = settings.optimization
+        # Two chunks ahead of each loading process: what was loaded while others were timed.
+        self.ahead = 1 + -(-2 * (torch.get_num_threads() - 1) * plan.chunk_size // plan.batch_size)
+        data = TrainingData(settings)
+        self.engine = Engine(settings, data.num_classes, device)
+        self.batches: Iterator = data.batches(0, 0, device)
+        _, images, labels = next(self.batches)
+        images, labels = images.clone(), labels.clone()
+        # The same network, optimiser and batch; the objective alone differs.
+        with_tcm, without = self.engine.objective, base_objective(settings, device)
+        plain = PlainStep(
+            EmbeddingModel(settings.model).to(device).train(), settings.loss.name, plan
+        )
+        nchw = images.contiguous()
+        self.ways: dict[str, Callable[[], object]] = {
+            DISK: lambda: self.step(with_tcm, *next(self.batches)[1:]),
+            "on the device": lambda: self.step(with_tcm, images, labels),
+            "on the device, without TCM": lambda: self.step(without, images, labels),
+            "plain float32, without TCM": lambda: plain(nchw),
+        }
+
+    def step(self, objective: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
+        self.engine.objective = objective
+        self.engine.step(images, labels, False)
+
+    def seconds(self, way: str, steps: int) -> float:
+        """Seconds of a step, over `steps` of them."""
+        for _ in range(self.ahead if way == DISK else 0):
+            self.ways[way]()
+        synchronize(self.device)
+        began = time.perf_counter()
+        for _ in range(steps):
+            self.ways[way]()
+        synchronize(self.device)
+        return (time.perf_counter() - began) / steps
+
+
+def base_objective(settings: Settings, device: torch.device) -> torch.nn.Module:
+    from tcmbench.training.objective import Objective
+
+    return Objective(settings.loss, None).to(device)
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def measured(
+    settings: Settings, size: str, options: argparse.Namespace, device: torch.device
+) -> list[Row]:
+    """Medians of alternating rounds, after a warm-up of each way."""
+    steps = Steps(settings, device)
+    memory = {}
+    for way in steps.ways:
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        steps.seconds(way, min(WARM_UP, options.steps))
+        memory[way] = peak_memory_mb(device)
+    seconds: dict[str, list[float]] = {way: [] for way in steps.ways}
+    for _ in range(options.rounds):
+        for way, found in seconds.items():
+            found.append(steps.seconds(way, options.steps))
+    plan = settings.optimization
+    return [
+        Row(
+            backbone=settings.backbone,
+            loss=settings.loss.name,
+            jpegs=size,
+            way=way,
+            batch_size=plan.batch_size,
+            chunk_size=plan.chunk_size,
+            kept_chunks=plan.kept_chunks,
+            precision=str(steps.engine.precision).removeprefix("torch."),
+            compiled=settings.compute.compile,
+            workers=options.workers,
+            seconds=statistics.median(found),
+            memory_mb=memory[way],
+        )
+        for way, found in seconds.items()
+    ]
+
+
+def main() -> None:
+    options = parsed()
+    if options.single_steps:
+        from single_steps import single_steps
+
+        single_steps(options.backbone, options.loss, options.batch or 32, options.chunk or 8)
+        return
+    device = torch.device(options.device)
+    # The loader makes a process for each thread but one; below three it loads in this process.
+    torch.set_num_threads(options.workers + 1)
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        for size in options.size:
+            folder = (options.folder or Path(temporary)) / size
+            kilobytes = write_photographs(folder, options.images, PER_CLASS, SIZES[size])
+            print(f"{options.images} JPEGs of {size} pixels, {kilobytes:.0f} kB each")
+            for backbone, loss in itertools.product(options.backbone, options.loss):
+                settings = settings_of(backbone, loss, options, folder)
+                rows += measured(settings, size, options, device)
+                print_table(rows[-4:])
+                if options.csv is not None:
+                    write_csv(options.csv, rows, device)
+
+
+if __name__ == "__main__":
+    main()

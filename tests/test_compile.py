@@ -1,0 +1,36 @@
+"""A compiled network, on the processor: the numbers of the one that is not compiled."""
+
+import pytest
+import torch
+from torch import nn
+
+from tcmbench.training.engine import compiled
+from tcmbench.training.objective import Objective
+from tcmbench.training.settings import LossSpec
+from tcmbench.training.step import Passes, backward
+from test_step import IMAGES, LABELS, MARGINS, Chancy, assert_equal, gradients_of
+
+
+@pytest.fixture
+def quick_compiler(monkeypatch):
+    """Compile little: headers prepared in advance take longer than the few kernels here."""
+    torch._dynamo.reset()
+    monkeypatch.setattr("torch._inductor.config.cpp_cache_precompile_headers", False)
+    monkeypatch.setattr("torch._inductor.config.cpp.simdlen", 1)
+    monkeypatch.setattr("torch._inductor.config.fallback_random", False)
+
+
+def gradients(embed, network, kept):
+    objective = Objective(LossSpec("smooth_ap", {}), MARGINS)
+    torch.manual_seed(5)
+    backward(embed, objective, IMAGES, LABELS, Passes(6, kept))
+    return gradients_of(network)
+
+
+def test_dropout_is_the_same_in_both_passes(quick_compiler):
+    plain, network = Chancy(), Chancy()
+    embed = compiled(network)
+    assert isinstance(embed, nn.Module)
+    assert_equal(gradients(plain, plain, 0), gradients(embed, network, 0))
+    network.zero_grad()
+    assert_equal(gradients_of(plain), gradients(embed, network, 1))
