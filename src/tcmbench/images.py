@@ -4,6 +4,7 @@ Decoding is Pillow's, by the policy of `tcmbench.pictures`, and resampling is bi
 official code. Normalisation happens on the device, see `normalize`.
 """
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,6 +139,13 @@ def load_rgb(path: Path) -> Image.Image:
 
 def normalize(images: Tensor) -> Tensor:
     """Turn uint8 images [B, 3, H, W] into float32 with ImageNet's mean and deviation."""
-    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
-    std = torch.tensor(STD, device=images.device).view(3, 1, 1)
+    mean, std = _statistics(images.device)
     return (images.float() / 255.0 - mean) / std
+
+
+@functools.cache
+def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
+    # Once a device: copying numbers to a GPU makes the step wait for it.
+    with torch.inference_mode(False):
+        mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, STD))
+    return mean, std
