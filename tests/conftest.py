@@ -1,11 +1,15 @@
-"""One thread, here and in the commands that tests start: the same bits, and no crowding."""
+"""What all tests share, here and in the commands that they start."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
+# One thread: the same bits, and no crowding.
 os.environ["OMP_NUM_THREADS"] = "1"
+# A shell starts background jobs, and all below them, deaf to SIGINT; commands under test must hear.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -148,7 +148,12 @@ def test_two_downloaders_fetch_once(tmp_path, server, expect):
     out = tmp_path / "out"
     url = server.gives(SLOW)
     both = [start(out, url, expect) for _ in range(2)]
-    assert [done(process) for process in both] == [(0, "")] * 2
+    ended = [done(process) for process in both]
+    assert [code for code, _ in ended] == [0, 0]
+    # One of them waited, and said for whom.
+    said = sorted(line for _, line in ended)
+    assert said[0] == ""
+    assert "waiting for process " in said[1]
     assert_whole(out)
     assert server.served == SIZE
     assert len(server.asked) == 1
@@ -164,7 +169,9 @@ def test_the_lock_of_a_killed_process_locks_nothing(tmp_path, server, expect):
     assert (out / f".{NAME}.lock").exists()
     first.kill()
     first.communicate()
-    assert done(second) == (0, "")
+    code, said = done(second)
+    assert code == 0
+    assert f"waiting for process {first.pid} on " in said
     assert_whole(out)
     assert server.served == SIZE
 

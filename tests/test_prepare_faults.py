@@ -20,6 +20,7 @@ from torchvision import transforms
 
 from layouts import LAYOUTS, pack, text
 from tcmbench.errors import UserError
+from tcmbench.locks import exclusive
 from tcmbench.manifests import read_manifest
 from tcmbench.preparation import space, store, unpack
 from tcmbench.preparation.build import build
@@ -251,19 +252,36 @@ def test_the_need_is_said_from_a_gigabyte_on_and_refused_where_it_is_not_free(
 
 def test_two_at_once_unpack_once(archives, undisturbed, tmp_path):
     out = tmp_path / "out"
-    first = subprocess.Popen(command(archives, out, "--threads", 1), stderr=subprocess.PIPE)
-    while not (out / ".partial_images").exists():
-        assert first.poll() is None
-    tables = tmp_path / "tables"
-    second = run(archives, out, "--manifests", tables)
-    assert first.wait() == 0
-    first.communicate()
-    assert second.returncode == 0
-    assert f"waiting for process {first.pid} on " in second.stderr
-    assert content(out) == undisturbed[0]
-    for name in ("train.csv", "test.csv"):
-        assert (tables / name).read_bytes() == (out / name).read_bytes()
-    assert sorted(p.name for p in tables.iterdir()) == ["manifest.json", "test.csv", "train.csv"]
+    tables = [tmp_path / "first", tmp_path / "second"]
+    # Both are made to wait, so that they meet at the lock.
+    with exclusive(out / "images", "holds them back"):
+        both = [
+            subprocess.Popen(command(archives, out, "--manifests", folder), stderr=subprocess.PIPE)
+            for folder in tables
+        ]
+        lines = [line for process in both for line in said_until(process, b"waiting for")]
+    assert all(f"process {os.getpid()} on ".encode() in line for line in lines)
+    # The first to come in makes the images anew, the other would too, had it not looked again.
+    stamps = {}
+    for process in both:
+        _, errors = process.communicate()
+        assert process.returncode == 0, errors
+        found = {path: path.stat().st_mtime_ns for path in (out / "images").rglob("*.jpg")}
+        assert stamps in ({}, found)
+        stamps = found
+    assert content(out) == {
+        name: value for name, value in undisturbed[0].items() if name.startswith("images")
+    }
+    files = {"train.csv", "test.csv", "manifest.json"}
+    for folder in tables:
+        assert {path.name for path in folder.iterdir()} == files
+        made = content(folder)
+        assert made == {name: undisturbed[0][name] for name in made}
+
+
+def said_until(process, word):
+    """Return the line with that word, having read those before it."""
+    return [next(line for line in process.stderr if word in line)]
 
 
 def test_images_that_are_there_are_not_unpacked_again(archives, tmp_path, monkeypatch):
