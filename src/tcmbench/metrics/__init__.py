@@ -1,6 +1,14 @@
 """Threshold consistency and retrieval quality of a set of embeddings, over all of its pairs."""
 
 from tcmbench.metrics.consistency import OpisResult, opis
+from tcmbench.metrics.evaluation import PairEvaluation, evaluate_all_pairs
 from tcmbench.metrics.retrieval import map_at_r, recall_at_k
 
-__all__ = ["OpisResult", "map_at_r", "opis", "recall_at_k"]
+__all__ = [
+    "OpisResult",
+    "PairEvaluation",
+    "evaluate_all_pairs",
+    "map_at_r",
+    "opis",
+    "recall_at_k",
+]

@@ -2,18 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.errors import UserError
-from tcmbench.metrics.calibration import far_distances, frr_distances
 from tcmbench.metrics.inputs import Device, Embeddings, LabelledRows, Labels, prepare
-from tcmbench.metrics.pairs import tile_side
-from tcmbench.metrics.rates import error_rates
+from tcmbench.metrics.plan import Calibration, Options, Sweep
+from tcmbench.metrics.rates import Array, Rates
+from tcmbench.metrics.sweep import sweep
 
-Array: TypeAlias = NDArray[np.float64]
+# Scores from bins twice as wide differ by 1.4 times the error of the fine ones, or more.
+_AGREE = 2e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class OpisResult:
         utility: [T, K] F-score of sensitivity and specificity.
         sensitivity: [T, K] share of the class's positive pairs accepted.
         specificity: [T, K] share of the class's negative pairs rejected.
+        far: [K] share of all negative pairs accepted.
+        frr: [K] share of all positive pairs rejected.
         classes: [T] labels, ascending.
         num_images: all images.
         num_classes: all classes, the excluded ones too.
@@ -44,6 +47,8 @@ class OpisResult:
     utility: NDArray[np.float64]
     sensitivity: NDArray[np.float64]
     specificity: NDArray[np.float64]
+    far: NDArray[np.float64]
+    frr: NDArray[np.float64]
     classes: NDArray[Any]
     num_images: int
     num_classes: int
@@ -61,6 +66,7 @@ def opis(
     frr_range: tuple[float, float] | None = None,
     device: Device = None,
     block_size: int | None = None,
+    exact: bool | None = None,
 ) -> OpisResult:
     """Measure the Operating-Point-Inconsistency Score (arXiv 2307.04047) over all pairs.
 
@@ -76,8 +82,12 @@ def opis(
     compares the max(1, round(epsilon T)) classes of lowest mean utility over the range (round half
     to even) with the rest, and is 0 where no class remains.
 
-    Distances are right to 1e-6, mostly to 1e-7, and have the same bits whatever the tile, row order
-    or device. To another program a pair this near a threshold may lie on its other side.
+    Distances are right to 1e-6, mostly to 1e-7, whatever the tile, row order or device; `exact`
+    ones have the same bits. To another program a pair this near a threshold may lie on its other
+    side. Sensitivities are exact counts at the thresholds given back. Without `exact` a threshold
+    divides a class's negative pairs within the width of a bin (1e-5 to 1e-4) evenly; scores are
+    computed a second time from bins twice as wide, and wherever the two differ by more than 2e-6 of
+    the score, or an end of the range lies among equal distances, pairs are counted as with `exact`.
 
     Args:
         embeddings: [N, D] NumPy array or tensor, any real type, rows of any length but 0.
@@ -90,6 +100,8 @@ def opis(
             the smallest distance with a rate <= low, d_min the smallest with a rate <= high.
         device: where to compute; by default where the embeddings are. Results are the same.
         block_size: side of a tile of pairs; memory is O(N D + block_size^2). Results are the same.
+        exact: float64 products in several passes (True), or one float32 pass wherever that is sure
+            (False). By default exact below 2,048 images.
 
     Returns:
         An `OpisResult`.
@@ -111,33 +123,67 @@ def opis(
         >>> print(f"{result.opis:.6f} in [{result.d_min:.4f}, {result.d_max:.4f}]")
         0.012937 in [0.5176, 0.9389]
     """
-    _check_options(beta, epsilon, num_thresholds)
-    rows = _checked_rows(embeddings, labels, device)
-    side = tile_side(rows, block_size)
-    d_min, d_max = (
-        far_distances(rows, far_range, side)
-        if frr_range is None
-        else frr_distances(rows, frr_range, side)
-    )
-    thresholds = np.linspace(d_min, d_max, num_thresholds)
-    sensitivity, specificity = error_rates(rows, thresholds, side)
-    kept = rows.sizes >= 2
-    utility = _utility(sensitivity[kept], specificity[kept], beta)
-    consistency, worst = _scores(utility, epsilon)
-    return OpisResult(
-        opis=consistency,
-        epsilon_opis=worst,
-        d_min=d_min,
-        d_max=d_max,
-        thresholds=thresholds,
-        utility=utility,
-        sensitivity=sensitivity[kept],
-        specificity=specificity[kept],
-        classes=rows.classes[kept],
-        num_images=len(rows),
-        num_classes=len(rows.classes),
-        num_excluded_classes=int((~kept).sum()),
-    )
+    scoring = Scoring(far_range, beta, epsilon, num_thresholds, frr_range)
+    rows = scoring.checked(prepare(embeddings, labels, device))
+    found = sweep(rows, scoring.calibration(), (), Options(block_size, exact))
+    return scoring.result(rows, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """The options of `opis` that say what is computed, and the way from rates to scores.
+
+    Raises:
+        UserError: an option out of its range.
+    """
+
+    far_range: tuple[float, float]
+    beta: float
+    epsilon: float
+    num_thresholds: int
+    frr_range: tuple[float, float] | None
+
+    def __post_init__(self) -> None:
+        _check_options(self.beta, self.epsilon, self.num_thresholds)
+
+    def checked(self, rows: LabelledRows) -> LabelledRows:
+        """Return the rows; raise `UserError` where they have no positive or no negative pair."""
+        _check_pairs(rows)
+        return rows
+
+    def calibration(self) -> Calibration:
+        """Return where error rates are to be read."""
+        return Calibration(self.far_range, self.frr_range, self.num_thresholds, self._agree)
+
+    def result(self, rows: LabelledRows, found: Sweep) -> OpisResult:
+        """Score the rates of a sweep that had this calibration."""
+        rates = found.rates
+        assert rates is not None
+        consistency, worst = self._scores(rates)
+        kept = rows.sizes >= 2
+        return OpisResult(
+            opis=consistency,
+            epsilon_opis=worst,
+            d_min=float(rates.thresholds[0]),
+            d_max=float(rates.thresholds[-1]),
+            thresholds=rates.thresholds,
+            utility=_utility(rates.sensitivity, rates.specificity, self.beta),
+            sensitivity=rates.sensitivity,
+            specificity=rates.specificity,
+            far=rates.far,
+            frr=rates.frr,
+            classes=rows.classes[kept],
+            num_images=len(rows),
+            num_classes=len(rows.classes),
+            num_excluded_classes=int((~kept).sum()),
+        )
+
+    def _agree(self, fine: Rates, coarse: Rates) -> bool:
+        pairs = zip(self._scores(fine), self._scores(coarse), strict=True)
+        return all(abs(one - other) <= _AGREE * one + 1e-13 for one, other in pairs)
+
+    def _scores(self, rates: Rates) -> tuple[float, float]:
+        return _scores(_utility(rates.sensitivity, rates.specificity, self.beta), self.epsilon)
 
 
 def _check_options(beta: float, epsilon: float, num_thresholds: int) -> None:
@@ -149,8 +195,7 @@ def _check_options(beta: float, epsilon: float, num_thresholds: int) -> None:
         raise UserError(f"num_thresholds is {num_thresholds}; both ends of the range need one")
 
 
-def _checked_rows(embeddings: Embeddings, labels: Labels, device: Device) -> LabelledRows:
-    rows = prepare(embeddings, labels, device)
+def _check_pairs(rows: LabelledRows) -> None:
     if len(rows.classes) < 2:
         raise UserError(
             f"all images have the label {rows.classes[0]}, so there are no negative pairs; "
@@ -158,7 +203,6 @@ def _checked_rows(embeddings: Embeddings, labels: Labels, device: Device) -> Lab
         )
     if rows.sizes.max() < 2:
         raise UserError("no class has two images, so there are no positive pairs; OPIS needs some")
-    return rows
 
 
 def _utility(sensitivity: Array, specificity: Array, beta: float) -> Array:
