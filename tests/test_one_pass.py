@@ -12,10 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import tcmbench.metrics.consistency as consistency
 import tcmbench.metrics.evaluation as module
 from metric_references import clustered, evaluation_reference, opis_reference, recall_reference
-from tcmbench.metrics import brackets, counting, evaluate_all_pairs, neighbours, opis, recall_at_k
+from tcmbench.metrics import (
+    brackets,
+    counting,
+    evaluate_all_pairs,
+    neighbours,
+    opis,
+    recall_at_k,
+    scoring,
+)
 from tcmbench.metrics.brackets import Bins
 from tcmbench.metrics.inputs import prepare
 from tcmbench.metrics.numba_engine import NumbaCounter
@@ -191,9 +198,9 @@ def test_neighbours_that_float32_cannot_tell_apart_are_ranked_exactly(engine, mo
     counted = []
     exactly = neighbours._count_exactly
 
-    def spy(rows, best, some, side):
+    def spy(rows, best, limits, some, side):
         counted.append(len(some))
-        return exactly(rows, best, some, side)
+        return exactly(rows, best, limits, some, side)
 
     monkeypatch.setattr(neighbours, "_count_exactly", spy)
     found = recall_at_k(embeddings, labels, (k,), exact=False)
@@ -215,7 +222,7 @@ def test_scores_that_coarse_bins_change_are_counted_exactly(monkeypatch, engine)
     monkeypatch.setattr(brackets, "_MOST_BINS", 24)
     assert not assert_as_exact(embeddings, labels)
     # Without that check the result would be wrong, so the check is what mends it.
-    monkeypatch.setattr(consistency, "_AGREE", np.inf)
+    monkeypatch.setattr(scoring, "_AGREE", np.inf)
     exact = opis(embeddings, labels, exact=True)
     assert abs(opis(embeddings, labels, exact=False).opis / exact.opis - 1) > 1e-5
 
@@ -349,6 +356,16 @@ def test_the_callers_precision_is_overruled_and_comes_back():
         torch.set_float32_matmul_precision("highest")
     assert found.consistency.opis == expected.consistency.opis
     assert found.one_pass
+
+
+def test_the_callers_threads_come_back():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        evaluate_all_pairs(*mixed(19), exact=False)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_progress_adds_up_to_all_pairs():

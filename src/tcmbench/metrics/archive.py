@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.errors import UserError
-from tcmbench.metrics.consistency import OpisResult
+from tcmbench.metrics.scoring import OpisResult
 
 
 def read_embeddings(path: Path | str) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -109,7 +109,8 @@ def _sampled_negatives(rows: LabelledRows) -> NDArray[np.float32]:
     once = torch.ones(width, width, dtype=torch.bool, device=rows.unit.device).triu_(1)
     found = []
     for some in blocks.split(_BLOCKS_AT_A_TIME):
-        similarity = torch.bmm(rows.unit[some], rows.unit[some].transpose(1, 2))
+        unit = rows.unit[some]
+        similarity = torch.bmm(unit, unit.transpose(1, 2))
         classes = rows.class_of[some]
         found.append(similarity[once & (classes[:, :, None] != classes[:, None, :])])
     return torch.cat(found).cpu().numpy()

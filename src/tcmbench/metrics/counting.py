@@ -68,6 +68,18 @@ def count_pairs(
 
 
 @contextmanager
+def one_thread(where: bool) -> Iterator[None]:
+    """Use one thread, where that is so, for operations too small to be shared."""
+    before = torch.get_num_threads()
+    if where:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def full_precision() -> Iterator[None]:
     """Multiply float32 as float32, whatever the caller's settings, which come back afterwards."""
     before = torch.get_float32_matmul_precision()

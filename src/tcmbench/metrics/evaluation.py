@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from tcmbench.metrics.consistency import OpisResult, Scoring
 from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
 from tcmbench.metrics.plan import Options
 from tcmbench.metrics.retrieval import checked_ks, hit_rates
+from tcmbench.metrics.scoring import OpisResult, Scoring
 from tcmbench.metrics.sweep import sweep
 
 

@@ -68,13 +68,19 @@ def rank_limits(rows: LabelledRows, best: Best) -> Tensor:
 
 
 def decide(
-    rows: LabelledRows, best: Best, bounds: Tensor, ks: tuple[int, ...], side: int
+    rows: LabelledRows,
+    best: Best,
+    limits: Tensor,
+    bounds: Tensor,
+    ks: tuple[int, ...],
+    side: int,
 ) -> Tensor:
     """Return [N] ranks (from 0) of the best positives that are on the right side of every k.
 
     Args:
         rows: the embeddings.
         best: their best positives.
+        limits: [2, N] from `rank_limits`.
         bounds: [2, N] how many images surely, and how many possibly come before.
         ks: the k that matter; rows whose bounds lie on two sides of one are counted exactly.
         side: rows counted at a time.
@@ -85,20 +91,29 @@ def decide(
         unclear |= (surely < k) & (possibly >= k)
     ahead = possibly.clone()
     for some in unclear.nonzero().squeeze(1).split(side):
-        ahead[some] = _count_exactly(rows, best, some, side)
+        ahead[some] = _count_exactly(rows, best, limits, some, side)
     return ahead
 
 
-def _count_exactly(rows: LabelledRows, best: Best, queries: Tensor, side: int) -> Tensor:
+def _count_exactly(
+    rows: LabelledRows, best: Best, limits: Tensor, queries: Tensor, side: int
+) -> Tensor:
     ahead = torch.zeros_like(queries)
-    limit, rival = best.distance[queries, None], best.source[queries, None]
+    distance, rival = best.distance[queries, None], best.source[queries, None]
+    surely, possibly = limits[0, queries, None], limits[1, queries, None]
     for start in range(0, len(rows), side):
         gallery = slice(start, min(start + side, len(rows)))
-        squared = squared_distances(rows, queries, gallery)
+        similarity = rows.unit[queries] @ rows.unit[gallery].T
         # The best positive is the first of its class, so only the query itself must be left out.
-        before = (squared < limit) | ((squared == limit) & (rows.source[gallery] < rival))
-        own = rows.source[gallery] == rows.source[queries, None]
-        ahead += (before & ~own).sum(1)
+        other = rows.source[gallery] != rows.source[queries, None]
+        ahead += (other & (similarity > surely)).sum(1)
+        unclear = other & (similarity > possibly) & (similarity <= surely)
+        some = unclear.any(0).nonzero().squeeze(1)
+        squared = squared_distances(rows, queries, start + some)
+        before = (squared < distance) | (
+            (squared == distance) & (rows.source[start + some] < rival)
+        )
+        ahead += (before & unclear[:, some]).sum(1)
     return ahead
 
 

@@ -16,6 +16,7 @@ from tcmbench.errors import UserError
 from tcmbench.metrics.inputs import LabelledRows
 
 _KEPT_CELLS = 1 << 25
+_WORTH_THREADS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def tile_side(rows: LabelledRows, block_size: int | None) -> int:
     return block_size
 
 
-def squared_distances(rows: LabelledRows, left: slice | Tensor, right: slice) -> Tensor:
+def squared_distances(rows: LabelledRows, left: slice | Tensor, right: slice | Tensor) -> Tensor:
     """Return |x - y|^2 in [0, 4] between rows, [left, right] float32.
 
     One float64 product of [-2x, |x|^2, 1] and [y, 1, |y|^2]. It is exact (see `inputs`), so equal
@@ -94,6 +95,11 @@ class PositiveTiles:
             yield tile
         if cells <= _KEPT_CELLS:
             self._kept = kept
+
+    @property
+    def are_small(self) -> bool:
+        """Whether threads would wait for each other more than they work on a tile."""
+        return self._side < _WORTH_THREADS
 
 
 def _upper_tiles(rows: LabelledRows, start: int, stop: int, side: int) -> Iterator[Tile]:

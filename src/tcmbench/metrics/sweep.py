@@ -7,7 +7,7 @@ from torch import Tensor
 from tcmbench.metrics import brackets, readout
 from tcmbench.metrics.brackets import NO_BINS, Bins
 from tcmbench.metrics.calibration import far_distances, far_ranks, frr_distances
-from tcmbench.metrics.counting import count_pairs, full_precision
+from tcmbench.metrics.counting import count_pairs, full_precision, one_thread
 from tcmbench.metrics.inputs import LabelledRows
 from tcmbench.metrics.neighbours import best_positives, count_ahead, decide, rank_limits
 from tcmbench.metrics.pairs import AllTiles, PositiveTiles, tile_side
@@ -17,6 +17,7 @@ from tcmbench.metrics.totals import Totals
 
 # Fewer images are measured exactly: that takes a tenth of a second.
 _EXACT_BELOW = 2048
+_MANY = 20_000
 # Pairs are counted by class and bin, at 4 bytes each.
 _COUNTS = 1 << 26
 
@@ -63,12 +64,13 @@ class _Pass:
         rows, options = self.rows, self.options
         limits = rows.unit.new_full((2, len(rows)), torch.inf)
         if self.ks:
-            best = best_positives(rows, self.positives)
+            with one_thread(self.positives.are_small):
+                best = best_positives(rows, self.positives)
             limits = rank_limits(rows, best)
         totals = count_pairs(rows, limits, bins, self.side, options.engine, options.report)
         ahead = None
         if self.ks:
-            ahead = decide(rows, best, totals.ahead, self.ks, self.side)
+            ahead = decide(rows, best, limits, totals.ahead, self.ks, self.side)
             ahead = _unless_alone(rows, ahead)
         if self.calibration is None:
             return Sweep(None, ahead, one_pass=True)
@@ -84,7 +86,8 @@ class _Pass:
         classes = int((self.rows.sizes >= 2).sum()) + 1
         most = _COUNTS // (classes + torch.get_num_threads() * min(classes, self.side))
         if self.calibration.frr_range is None:
-            return brackets.around_rates(self.rows, self.calibration.far_range, most)
+            with one_thread(len(self.rows) < _MANY):
+                return brackets.around_rates(self.rows, self.calibration.far_range, most)
         return brackets.around_distances(*self._exact_ends(self.calibration), most)
 
     def _read(self, calibration: Calibration, totals: Totals, bins: Bins) -> Rates | None:
@@ -99,7 +102,8 @@ class _Pass:
             negatives = readout.accepted(totals, bins, thresholds)
         except readout.UnsureError:
             return None
-        positives = count_within(rows, thresholds, self.positives) // 2
+        with one_thread(self.positives.are_small):
+            positives = count_within(rows, thresholds, self.positives) // 2
         fine = rates(rows, thresholds, positives, negatives.fine)
         coarse = rates(rows, thresholds, positives, negatives.coarse)
         return fine if calibration.agree(fine, coarse) else None
