@@ -31,7 +31,7 @@ class Tile:
 def tile_side(rows: LabelledRows, block_size: int | None) -> int:
     """Return the side of a tile: `block_size`, or what keeps this device busy in little memory."""
     if block_size is None:
-        return 4096 if rows.unit.is_cuda else 1024
+        return 4096 if rows.unit.is_cuda else 512
     if block_size < 1:
         raise UserError(f"block_size is {block_size}; give a positive number of rows")
     return block_size
