@@ -332,7 +332,7 @@ from tcmbench.metrics import map_at_r, opis, recall_at_k
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 def data(n): return np.random.default_rng(0).normal(size=(n, 8)), np.arange(n) % 500
 def run(n): opis(*data(n)); recall_at_k(*data(n)); map_at_r(*data(n))
-run(3000)
+run(4_100)
 before = peak()
 run(9_000)
 print(peak() - before)
