@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.errors import UserError, run_command
 
 if TYPE_CHECKING:
-    from tcmbench.metrics import OpisResult
+    from tcmbench.metrics import OpisResult, PairEvaluation
     from tcmbench.metrics.budget import Asked
 
 NEIGHBOURS = (1, 2, 4, 8, 10, 16, 32, 100, 1000)
@@ -142,30 +142,18 @@ def measure(
 ) -> tuple[dict[str, Any], "OpisResult"]:
     """Return the content of metrics.json, and the curves behind it."""
     from tcmbench.files import sha256
-    from tcmbench.metrics import distance_to_cosine, evaluate_all_pairs
-    from tcmbench.progress import Progress
+    from tcmbench.metrics import distance_to_cosine
+    from tcmbench.metrics.map_search import searched_map_at_r
     from tcmbench.provenance import provenance
 
-    count = len(embeddings)
     far = None if arguments.frr else tuple(arguments.far or FAR_RANGE)
-    with Progress(count * (count - 1) // 2, "pairs", "evaluate") as progress:
-        found = evaluate_all_pairs(
-            embeddings,
-            labels,
-            [k for k in NEIGHBOURS if k < count],
-            far_range=far or FAR_RANGE,
-            beta=arguments.beta,
-            epsilon=arguments.epsilon,
-            num_thresholds=arguments.thresholds,
-            frr_range=arguments.frr,
-            device=device,
-            report=progress.update,
-        )
+    found = one_pass(embeddings, labels, device, arguments)
     result = found.consistency
+    files = {"embeddings": arguments.embeddings, "labels": arguments.labels}
     metrics = {
         "recall_at_1": found.recall[1],
         "recall_at_k": found.recall,
-        **mean_average_precision(embeddings, labels, device, arguments.map_at_r),
+        **searched_map_at_r(embeddings, labels, arguments.map_at_r, device),
         **{name: getattr(result, name) for name in FROM_OPIS},
         "cosine_range": [distance_to_cosine(end) for end in (result.d_min, result.d_max)],
         "epsilon": arguments.epsilon,
@@ -173,26 +161,33 @@ def measure(
         "frr_range": arguments.frr,
         "beta": arguments.beta,
         "num_thresholds": arguments.thresholds,
-        "provenance": {**provenance(), "embeddings_sha256": sha256(arguments.embeddings)},
+        "provenance": provenance()
+        | {f"{name}_sha256": sha256(file) for name, file in files.items() if file},
     }
     return metrics, result
 
 
-def mean_average_precision(
-    embeddings: Any, labels: Any, device: str, search: str
-) -> dict[str, Any]:
-    """Return MAP@R, and how its neighbours were searched."""
-    if search == "faiss":
-        from tcmbench.metrics.approximate import approximate_retrieval
+def one_pass(
+    embeddings: Any, labels: Any, device: str, arguments: argparse.Namespace
+) -> "PairEvaluation":
+    """Go over all pairs, with a line of progress where it takes long."""
+    from tcmbench.metrics import evaluate_all_pairs
+    from tcmbench.progress import Progress
 
-        gpu = False if device == "cpu" else None
-        found = approximate_retrieval(embeddings, labels, (1,), gpu=gpu)
-        how = {"index": found.index, "agreement": found.agreement, "sample": found.sample}
-        return {"map_at_r": found.map_at_r, "map_at_r_search": how}
-    from tcmbench.metrics import map_at_r
-
-    exact = map_at_r(embeddings, labels, device=device) if search == "exact" else None
-    return {"map_at_r": exact, "map_at_r_search": search}
+    count = len(embeddings)
+    with Progress(count * (count - 1) // 2, "pairs", "evaluate") as progress:
+        return evaluate_all_pairs(
+            embeddings,
+            labels,
+            [k for k in NEIGHBOURS if k < count],
+            far_range=tuple(arguments.far or FAR_RANGE),
+            beta=arguments.beta,
+            epsilon=arguments.epsilon,
+            num_thresholds=arguments.thresholds,
+            frr_range=arguments.frr,
+            device=device,
+            report=progress.update,
+        )
 
 
 if __name__ == "__main__":

@@ -79,9 +79,9 @@ def test_own_image_among_many_duplicates():
         [np.tile([[1.0, 0.0]], (50, 1)), np.random.default_rng(0).normal(size=(50, 2))]
     )
     labels = np.concatenate([np.zeros(50, int), np.arange(1, 51)])
-    found = approximate_retrieval(rows, labels, (1, 99), map_at_r=False)
+    found = approximate_retrieval(rows, labels, (1, 3), map_at_r=False)
     assert found.map_at_r is None
-    assert found.recall == {1: 0.5, 99: 0.5}
+    assert found.recall == {1: 0.5, 3: 0.5}
 
 
 def test_k_beyond_the_gallery_and_no_positive():
@@ -133,3 +133,17 @@ def test_gpus_are_used_where_there_are_some_and_deep_enough():
     assert module._on_gpu(types.SimpleNamespace(), None, 10) is False
     with pytest.raises(UserError, match="at most 2048 neighbours on a GPU and 2049"):
         module._on_gpu(with_gpu, True, 2049)
+
+
+def test_a_neighbour_that_was_not_found_is_no_hit():
+    # Four tight clusters, one a cell; a query sees its own cell alone, and 40 images are not 160.
+    axes = np.repeat(np.eye(4), 40, axis=0)
+    gallery = axes + np.random.default_rng(0).normal(scale=0.01, size=axes.shape)
+    labels = np.repeat([0, 1, 2, 9], 40)
+    query, label = gallery[:1], np.array([9])
+    found = approximate_retrieval(
+        query, label, (160,), gallery=gallery, gallery_labels=labels, index="IVF4,Flat", probes=1
+    )
+    assert found.recall == {160: 0.0}
+    assert found.map_at_r == 0.0
+    assert found.agreement == 0.25

@@ -1,5 +1,6 @@
 """The evaluation command on large files: mapped, estimated, refused or accepted, interrupted."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 import evaluate
 from metric_references import clustered
 from tcmbench.errors import UserError, run_command
-from tcmbench.metrics import budget, opis
+from tcmbench.metrics import budget, opis, trial
 from tcmbench.metrics.archive import read_embeddings, write_utility
 from tcmbench.metrics.budget import Asked, Work
 from tcmbench.metrics.scoring import OpisResult
@@ -58,7 +59,11 @@ def test_a_pair_of_npy_files_in_half_precision(pair, tmp_path):
     out = tmp_path / "m.json"
     assert run("--embeddings", pair[0], "--labels", pair[1], "--out", out) == 0
     expected = opis(np.load(pair[0]), np.load(pair[1]))
-    assert json.loads(out.read_text())["opis"] == expected.opis
+    found = json.loads(out.read_text())
+    assert found["opis"] == expected.opis
+    for name, file in zip(("embeddings", "labels"), pair, strict=True):
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert found["provenance"][f"{name}_sha256"] == digest
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -185,6 +190,19 @@ def test_the_trial_measures_this_machine():
     assert 0 < found.free <= int(memory["MemTotal"].split()[0]) * 1024
     assert found.free_on_gpu is None
     assert 1e3 < this_machine(8, "cpu", largest=4).map_rate < 1e12
+
+
+def test_free_memory_is_what_a_container_may_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "Path", lambda name: tmp_path / name.lstrip("/"))
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:   8000 kB\n")
+    assert trial._free() == 8_192_000
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "memory.current").write_text("1000\n")
+    for limit, free in (("max\n", 8_192_000), ("5000\n", 4000), ("99000000\n", 8_192_000)):
+        (group / "memory.max").write_text(limit)
+        assert trial._free() == free
 
 
 # End to end, on a file of a million images.
