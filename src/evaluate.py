@@ -125,7 +125,7 @@ def asked_for(arguments: argparse.Namespace) -> "Asked":
     from tcmbench.metrics.budget import Asked
 
     passes = 1 if arguments.classes is None else 2
-    return Asked(arguments.thresholds, passes, exact_map=arguments.map_at_r == "exact")
+    return Asked(arguments.thresholds, passes, arguments.map_at_r)
 
 
 def chosen_device(wanted: str | None) -> str:

@@ -139,18 +139,22 @@ def test_map_at_r_by_faiss_or_not_at_all(pair, tmp_path):
 # The estimate, with hardware that is not here.
 
 
-def work(count, exact_map=True, passes=1):
-    return Work(count, 512, count // 10, 10, Asked(101, passes, exact_map))
+def work(count, search="exact", passes=1):
+    return Work(count, 512, count // 10, 10, Asked(101, passes, search))
 
 
 def test_estimate_by_hand():
     # 10^6 images: 5e11 pairs, 1,024 operations each, 1e11 a second, counting 1.8: 9,216 s.
     # MAP@R: 5e11 pairs at 2e7 a second.
-    alone = budget.estimate(work(10**6, exact_map=False), LAPTOP)
+    alone = budget.estimate(work(10**6, search="none"), LAPTOP)
     assert alone.seconds == pytest.approx(9216, rel=1e-5)
     assert budget.estimate(work(10**6), LAPTOP).seconds == pytest.approx(9216 + 25_000, rel=1e-5)
-    two = budget.estimate(work(10**6, exact_map=False, passes=2), LAPTOP)
+    two = budget.estimate(work(10**6, search="none", passes=2), LAPTOP)
     assert two.seconds == pytest.approx(2 * 9216, rel=1e-5)
+    # By faiss: 10^5 images all of the matrix, 10^10 x 1,024 / 1e11 s; 10^6 by cells.
+    full, half = (budget.estimate(work(10**5, search), LAPTOP) for search in ("faiss", "none"))
+    assert full.seconds - half.seconds == pytest.approx(102.4, rel=1e-4)
+    assert budget.estimate(work(10**6, "faiss"), LAPTOP).seconds == pytest.approx(10_240, rel=1e-5)
     # Unit rows 2.048 GB, 200 bytes an image, tables 0.5 GB, 10.1 million curve points of 100 bytes.
     assert alone.memory == 2_048_000_000 + 200_000_000 + 500_000_000 + 1_010_000_000
     assert alone.memory_on_gpu is None
@@ -170,7 +174,7 @@ def test_a_million_images_are_for_a_gpu():
     )
     decide(work(10**6), H200)
     decide(work(10**6), LAPTOP, max_hours=10)
-    decide(work(136_093, exact_map=False), LAPTOP)
+    decide(work(136_093, search="none"), LAPTOP)
 
 
 def test_memory_that_is_not_there_is_refused():

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.errors import UserError
+from tcmbench.metrics.faiss_search import FULL_SEARCH
 from tcmbench.metrics.trial import Machine, this_machine
 
 # The pass takes 0.7 to 0.9 of a full product, which is 1.4 to 1.8 of the half that it multiplies.
@@ -23,11 +24,16 @@ _LARGE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: thresholds, passes over the pairs, and whether MAP@R by exact search."""
+    """What is asked for: thresholds, passes over the pairs, and the search for MAP@R."""
 
     thresholds: int
     passes: int = 1
-    exact_map: bool = True
+    search: str = "exact"
+
+    @property
+    def exact_map(self) -> bool:
+        """Whether MAP@R is asked for by exact search."""
+        return self.search == "exact"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +80,14 @@ def check(
 
 
 def estimate(work: Work, machine: Machine) -> Estimate:
-    """Multiply up: the product of half the matrix and its counting, MAP@R by its own trial."""
+    """Multiply up: the product of half the matrix and its counting, MAP@R by its own trial or product."""
     product = 2 * work.pairs * work.width / machine.flops
-    seconds = (
-        product * _COUNTING * work.asked.passes
-        + work.pairs * work.asked.exact_map / machine.map_rate
-    )
+    seconds = product * _COUNTING * work.asked.passes
+    if work.asked.exact_map:
+        seconds += work.pairs / machine.map_rate
+    elif work.asked.search == "faiss":
+        # All of the matrix; an inverted file goes over a small part, and is built for a while.
+        seconds += product * (2 if work.count <= FULL_SEARCH else 0.2)
     rows = work.count * (4 * work.width + _BYTES_AN_IMAGE)
     memory = rows + _TABLES + work.classes * work.asked.thresholds * _BYTES_A_CURVE_POINT
     return Estimate(seconds, memory, rows + _GPU_TILES if machine.device == "cuda" else None)

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from tcmbench.errors import UserError
 from tcmbench.metrics.sides import TwoSides
 
-# Up to here a full search is a matter of minutes.
-_FULL_SEARCH = 1 << 18
+#: Up to so many images a full search is a matter of minutes.
+FULL_SEARCH = 1 << 18
 _DEEPEST_ON_GPU = 2048
 
 Indices = NDArray[np.int64]
@@ -17,7 +17,7 @@ Indices = NDArray[np.int64]
 
 def default_index(count: int) -> str:
     """Return the factory string for a gallery of so many images."""
-    return "Flat" if count <= _FULL_SEARCH else f"IVF{round(4 * count**0.5)},Flat"
+    return "Flat" if count <= FULL_SEARCH else f"IVF{round(4 * count**0.5)},Flat"
 
 
 class FaissSearch:
