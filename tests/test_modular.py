@@ -110,8 +110,11 @@ def test_plot():
     assert len(line.get_ydata()) == 3
 
 
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_unusable_batches_are_named():
     metric = ThresholdConsistency()
+    with pytest.raises(UserError, match="call update before compute"):
+        metric.compute()
     metric.update(EMBEDDINGS[:5], torch.zeros(5, dtype=torch.long))
     with pytest.raises(UserError, match="all images have the label 0"):
         metric.compute()

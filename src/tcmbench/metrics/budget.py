@@ -80,7 +80,7 @@ def check(
 
 
 def estimate(work: Work, machine: Machine) -> Estimate:
-    """Multiply up: the product of half the matrix and its counting, MAP@R by its own trial or product."""
+    """Multiply up: half of the matrix with its counting, and MAP@R by its trial or its product."""
     product = 2 * work.pairs * work.width / machine.flops
     seconds = product * _COUNTING * work.asked.passes
     if work.asked.exact_map:

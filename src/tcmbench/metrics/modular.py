@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tcmbench.errors import UserError
 from tcmbench.metrics.evaluation import evaluate_all_pairs
 
 try:
@@ -37,7 +38,7 @@ class ThresholdConsistency(Metric):
         kwargs: options of `torchmetrics.Metric`, such as `sync_on_compute`.
 
     Raises:
-        UserError: from `compute`, as `opis` does.
+        UserError: from `compute`, as `opis` does, or where there was no update.
 
     Example:
         >>> import torch
@@ -90,6 +91,8 @@ class ThresholdConsistency(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Return the scalars, float64 but on a device without it, where the embeddings are."""
+        if len(self.embeddings) == 0:
+            raise UserError("no image was seen since the last reset; call update before compute")
         embeddings = dim_zero_cat(self.embeddings)
         options: dict[str, Any] = self.options
         found = evaluate_all_pairs(embeddings, dim_zero_cat(self.labels), self.k, **options)
