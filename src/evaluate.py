@@ -1,6 +1,7 @@
 """Measure threshold consistency (OPIS) and retrieval quality of a file of embeddings.
 
 Usage: python src/evaluate.py --embeddings FILE.npz --out metrics.json [--utility utility.parquet]
+       python src/evaluate.py --embeddings E.npy --labels L.npy --out metrics.json
 """
 
 import argparse
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.errors import UserError, run_command
 
 if TYPE_CHECKING:
-    from tcmbench.metrics import OpisResult
+    from tcmbench.metrics import OpisResult, PairEvaluation
+    from tcmbench.metrics.budget import Asked
 
 NEIGHBOURS = (1, 2, 4, 8, 10, 16, 32, 100, 1000)
 FAR_RANGE = (0.01, 0.1)
@@ -29,23 +31,39 @@ FROM_OPIS = (
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     root = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    add = root.add_argument
-    add(
-        "--embeddings",
-        type=Path,
-        required=True,
-        metavar="FILE.npz",
-        help="arrays 'embeddings' [N, D] (any length, normalised here) and integer 'labels' [N]",
-    )
-    add("--out", type=Path, required=True, metavar="FILE.json", help="where the metrics go")
-    add("--utility", type=Path, metavar="FILE.parquet", help="also write each class's curves here")
+    _add_files(root)
     _add_definition(root)
-    add(
-        "--device",
-        choices=("cpu", "cuda"),
-        help="where to compute, with the same result (default: cuda where there is one)",
-    )
+    _add_running(root)
     return root
+
+
+def _add_files(root: argparse.ArgumentParser) -> None:
+    """Add what is read and written."""
+    for name, metavar, required, meaning in (
+        (
+            "--embeddings",
+            "FILE.npz",
+            True,
+            "arrays 'embeddings' [N, D] (any length, normalised here) and integer 'labels' [N]; "
+            "or FILE.npy, the embeddings alone",
+        ),
+        ("--labels", "FILE.npy", False, "integer labels [N], where --embeddings is a .npy"),
+        ("--out", "FILE.json", True, "where the metrics go"),
+        ("--utility", "FILE.parquet", False, "also write each class's curves here"),
+        ("--classes", "FILE.parquet", False, "also write each class's images and recall@1 here"),
+    ):
+        root.add_argument(name, type=Path, required=required, metavar=metavar, help=meaning)
+
+
+def _add_running(root: argparse.ArgumentParser) -> None:
+    """Add where and how to compute."""
+    where = "where to compute, with the same result (default: cuda where there is one)"
+    root.add_argument("--device", choices=("cpu", "cuda"), help=where)
+    how = "how to search for MAP@R: exactly (default up to 20,000 images), with faiss (default "
+    how += "beyond, on a CPU), or not at all"
+    root.add_argument("--map-at-r", choices=("exact", "faiss", "none"), help=how)
+    limit = "refuse what is estimated to take longer (default: %(default)s)"
+    root.add_argument("--max-hours", type=float, default=2.0, metavar="H", help=limit)
 
 
 def _add_definition(root: argparse.ArgumentParser) -> None:
@@ -75,66 +93,104 @@ def _add_definition(root: argparse.ArgumentParser) -> None:
 
 
 def command(arguments: argparse.Namespace) -> None:
-    """Read the embeddings, measure, and write the curves first and the metrics last."""
+    """Read the embeddings, measure, and write the tables first and the metrics last."""
     from tcmbench.files import atomic_path, write_json
-    from tcmbench.metrics.archive import read_embeddings, write_utility
+    from tcmbench.metrics.archive import read_embeddings, write_classes, write_utility
+    from tcmbench.metrics.budget import check
+    from tcmbench.metrics.map_search import chosen_search
 
     if arguments.out.is_dir():
         raise UserError(f"--out {arguments.out} is a folder; name a file in it")
-    embeddings, labels = read_embeddings(arguments.embeddings)
+    embeddings, labels = read_embeddings(arguments.embeddings, arguments.labels)
     with ExitStack() as outputs:
         # Opened before the work, so that an unwritable folder costs no computing, and renamed in
-        # reverse: whoever sees the metrics finds the curves in place.
-        out = outputs.enter_context(atomic_path(arguments.out))
-        curves = (
-            outputs.enter_context(atomic_path(arguments.utility)) if arguments.utility else None
+        # reverse: whoever sees the metrics finds the tables in place.
+        out, curves, classes = (
+            path and outputs.enter_context(atomic_path(path))
+            for path in (arguments.out, arguments.utility, arguments.classes)
         )
         try:
-            metrics, result = measure(embeddings, labels, arguments)
+            device = chosen_device(arguments.device)
+            arguments.map_at_r = arguments.map_at_r or chosen_search(len(embeddings), device)
+            check(embeddings, labels, device, asked_for(arguments), arguments.max_hours)
+            metrics, result = measure(embeddings, labels, device, arguments)
+            if classes:
+                write_classes(classes, embeddings, labels, device)
         except UserError as error:
             raise UserError(f"{arguments.embeddings}: {error}") from None
-        if curves is not None:
+        if curves:
             write_utility(curves, result)
         write_json(out, metrics)
 
 
-def measure(
-    embeddings: Any, labels: Any, arguments: argparse.Namespace
-) -> tuple[dict[str, Any], "OpisResult"]:
-    """Return the content of metrics.json, and the curves behind it."""
+def asked_for(arguments: argparse.Namespace) -> "Asked":
+    """Return what decides on time and memory, beside the size of the set."""
+    from tcmbench.metrics.budget import Asked
+
+    passes = 1 if arguments.classes is None else 2
+    return Asked(arguments.thresholds, passes, arguments.map_at_r)
+
+
+def chosen_device(wanted: str | None) -> str:
+    """Return "cpu" or "cuda", by default the faster one there is."""
     import torch
 
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise UserError("no CUDA device is visible here; use --device cpu")
+    return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def measure(
+    embeddings: Any, labels: Any, device: str, arguments: argparse.Namespace
+) -> tuple[dict[str, Any], "OpisResult"]:
+    """Return the content of metrics.json, and the curves behind it."""
     from tcmbench.files import sha256
-    from tcmbench.metrics import map_at_r, opis, recall_at_k
+    from tcmbench.metrics import distance_to_cosine
+    from tcmbench.metrics.map_search import searched_map_at_r
     from tcmbench.provenance import provenance
 
-    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
     far = None if arguments.frr else tuple(arguments.far or FAR_RANGE)
-    result = opis(
-        embeddings,
-        labels,
-        far_range=far or FAR_RANGE,
-        beta=arguments.beta,
-        epsilon=arguments.epsilon,
-        num_thresholds=arguments.thresholds,
-        frr_range=arguments.frr,
-        device=device,
-    )
-    neighbours = [k for k in NEIGHBOURS if k < result.num_images]
-    recall = recall_at_k(embeddings, labels, neighbours, device=device)
+    found = one_pass(embeddings, labels, device, arguments)
+    result = found.consistency
+    files = {"embeddings": arguments.embeddings, "labels": arguments.labels}
     metrics = {
-        "recall_at_1": recall[1],
-        "recall_at_k": recall,
-        "map_at_r": map_at_r(embeddings, labels, device=device),
+        "recall_at_1": found.recall[1],
+        "recall_at_k": found.recall,
+        **searched_map_at_r(embeddings, labels, arguments.map_at_r, device),
         **{name: getattr(result, name) for name in FROM_OPIS},
+        "cosine_range": [distance_to_cosine(end) for end in (result.d_min, result.d_max)],
         "epsilon": arguments.epsilon,
         "far_range": far,
         "frr_range": arguments.frr,
         "beta": arguments.beta,
         "num_thresholds": arguments.thresholds,
-        "provenance": {**provenance(), "embeddings_sha256": sha256(arguments.embeddings)},
+        "provenance": provenance()
+        | {f"{name}_sha256": sha256(file) for name, file in files.items() if file},
     }
     return metrics, result
+
+
+def one_pass(
+    embeddings: Any, labels: Any, device: str, arguments: argparse.Namespace
+) -> "PairEvaluation":
+    """Go over all pairs, with a line of progress where it takes long."""
+    from tcmbench.metrics import evaluate_all_pairs
+    from tcmbench.progress import Progress
+
+    count = len(embeddings)
+    with Progress(count * (count - 1) // 2, "pairs", "evaluate") as progress:
+        return evaluate_all_pairs(
+            embeddings,
+            labels,
+            [k for k in NEIGHBOURS if k < count],
+            far_range=tuple(arguments.far or FAR_RANGE),
+            beta=arguments.beta,
+            epsilon=arguments.epsilon,
+            num_thresholds=arguments.thresholds,
+            frr_range=arguments.frr,
+            device=device,
+            report=progress.update,
+        )
 
 
 if __name__ == "__main__":

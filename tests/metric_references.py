@@ -103,3 +103,40 @@ def _average(values):
     """Trapezoidal integral over [0, 1] with equally spaced values."""
     values = np.asarray(values)
     return float(((values[1:] + values[:-1]) / 2).mean())
+
+
+def evaluation_reference(embeddings, labels, ks, far=(0.01, 0.1), num_thresholds=101):
+    """Everything for larger sets: all N x N distances and a sorted row of them for each class."""
+    x = np.asarray(embeddings, dtype=np.float64)
+    x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    # The Gram matrix in float64: digits enough where no distance is tiny.
+    d = np.sqrt(np.maximum(2 - 2 * (x @ x.T), 0))
+    labels = np.asarray(labels)
+    same = labels[:, None] == labels
+    once = np.triu(np.ones(d.shape, bool), 1)
+    negatives = np.sort(d[once & ~same])
+    ends = [_first_share(negatives, Fraction(str(rate))) for rate in far]
+    thresholds = np.linspace(*ends, num_thresholds)
+    utility, names = [], [name for name in np.unique(labels) if (labels == name).sum() >= 2]
+    for name in names:
+        inside = labels == name
+        within = np.sort(d[np.ix_(inside, inside)][np.triu_indices(inside.sum(), k=1)])
+        across = np.sort(d[inside][:, ~inside].ravel())
+        sensitivity = np.searchsorted(within, thresholds, side="right") / len(within)
+        specificity = 1 - np.searchsorted(across, thresholds, side="right") / len(across)
+        utility.append(
+            [_utility(*pair, 1.0) for pair in zip(sensitivity, specificity, strict=True)]
+        )
+    utility = np.array(utility)
+    ranked = utility[np.argsort([_average(row) for row in utility], kind="stable")]
+    worst = max(1, round(0.1 * len(utility)))
+    np.fill_diagonal(d, np.inf)
+    best = np.where(same, d, np.inf).min(axis=1, keepdims=True)
+    ahead = ((d < best) & ~same).sum(axis=1)[np.isfinite(best[:, 0])]
+    return {
+        "opis": _average(((utility - utility.mean(axis=0)) ** 2).mean(axis=0)),
+        "epsilon_opis": _average((ranked[:worst].mean(axis=0) - ranked[worst:].mean(axis=0)) ** 2),
+        "d_min": ends[0],
+        "d_max": ends[1],
+        "recall": {k: (ahead < k).sum() / len(labels) for k in ks},
+    }

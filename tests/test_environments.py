@@ -24,6 +24,7 @@ PLUGINS = {
     "report": [],
 }
 PACKAGE_OF = {
+    "faiss": "faiss-cpu",
     "PIL": "pillow",
     "huggingface_hub": "huggingface-hub",
     "sklearn": "scikit-learn",

@@ -11,6 +11,7 @@ import pytest
 import evaluate
 from metric_references import (
     clustered,
+    distances,
     map_at_r_reference,
     opis_reference,
     recall_reference,
@@ -19,15 +20,18 @@ from tcmbench.errors import UserError, run_command
 from tcmbench.metrics import opis
 
 DOOR = Path(evaluate.__file__)
+CURVES = ["class", "threshold", "utility", "sensitivity", "specificity"]
 KEYS = {
     "recall_at_1",
     "recall_at_k",
     "map_at_r",
+    "map_at_r_search",
     "opis",
     "epsilon_opis",
     "epsilon",
     "d_min",
     "d_max",
+    "cosine_range",
     "far_range",
     "frr_range",
     "beta",
@@ -72,10 +76,13 @@ def test_metrics_and_curves(tmp_path):
         "new/metrics.json",
         "--utility",
         "new/utility.parquet",
+        "--classes",
+        "new/classes.parquet",
         folder=tmp_path,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "classes.parquet",
         "metrics.json",
         "utility.parquet",
     ]
@@ -102,11 +109,30 @@ def test_metrics_and_curves(tmp_path):
     assert metrics["provenance"]["packages"]["torch"]
 
     table = pq.read_table(tmp_path / "new/utility.parquet")
-    assert table.column_names == ["class", "threshold", "utility", "sensitivity", "specificity"]
+    assert table.column_names == [*CURVES, "cosine"]
     for name in ("utility", "sensitivity", "specificity"):
         np.testing.assert_allclose(table[name], expected[name].ravel(), atol=1e-6)
     np.testing.assert_array_equal(table["class"], np.repeat(np.arange(9), 101))
     np.testing.assert_allclose(table["threshold"], np.tile(expected["thresholds"], 9), atol=1e-6)
+    np.testing.assert_allclose(table["cosine"], 1 - np.array(table["threshold"]) ** 2 / 2)
+    ends = [1 - metrics[name] ** 2 / 2 for name in ("d_min", "d_max")]
+    assert metrics["cosine_range"] == pytest.approx(ends, abs=1e-12)
+    assert metrics["map_at_r_search"] == "exact"
+    check_classes(tmp_path / "new/classes.parquet", arrays)
+
+
+def check_classes(path, arrays):
+    table, labels = pq.read_table(path), arrays["labels"]
+    assert table.column_names == ["class", "num_images", "recall_at_1"]
+    d = distances(arrays["embeddings"])
+    np.fill_diagonal(d, np.inf)
+    hit = labels[d.argmin(axis=1)] == labels
+    names = np.unique(labels)
+    np.testing.assert_array_equal(table["class"], names)
+    np.testing.assert_array_equal(table["num_images"], [(labels == name).sum() for name in names])
+    expected = [hit[labels == name].mean() for name in names]
+    np.testing.assert_allclose(table["recall_at_1"], expected, atol=1e-12)
+    assert len(set(expected)) > 2
 
 
 def test_options_reach_the_metrics(tmp_path):

@@ -24,13 +24,28 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np, torch
 from tcmbench.losses.recall_at_k import RecallAtK
 from tcmbench.losses.smooth_ap import SmoothAP
-from tcmbench.metrics import map_at_r, opis, recall_at_k
+from tcmbench.metrics import cosine_to_distance, evaluate_all_pairs, map_at_r, opis
+from tcmbench.metrics import query_gallery_error_rates, query_gallery_recall, recall_at_k
+from tcmbench.metrics.archive import read_embeddings
+from tcmbench.metrics.class_recall import class_recall
 from tcmbench.regularizers.tcm import TCM
 
 rows = np.random.default_rng(0).standard_normal((40, 8))
 labels = np.repeat(np.arange(10), 4)
 assert 0 <= opis(rows, labels).opis
 assert recall_at_k(rows, labels)[1] <= 1 and map_at_r(rows, labels) <= 1
+assert evaluate_all_pairs(rows, labels).recall == recall_at_k(rows, labels)
+sets = (rows[:9], labels[:9], rows[9:], labels[9:])
+assert query_gallery_recall(*sets)[1] <= 1
+assert query_gallery_error_rates(*sets, [cosine_to_distance(0.5)]).far <= 1
+assert class_recall(rows, labels).recall_at_1.mean() == recall_at_k(rows, labels)[1]
+for face, package in (("modular", "torchmetrics"), ("pml", "pytorch-metric-learning")):
+    try:
+        __import__("tcmbench.metrics." + face)
+    except ImportError as error:
+        assert "pip install " + package in str(error)
+    else:
+        raise AssertionError(face + " came without its package")
 unit = torch.nn.functional.normalize(torch.from_numpy(rows).float())
 for loss in (SmoothAP(), RecallAtK(), TCM()):
     assert torch.isfinite(loss(unit, torch.from_numpy(labels)))
@@ -48,6 +63,8 @@ OTHERS = (
     "snakemake",
     "faiss",
     "pytorch_metric_learning",
+    "torchmetrics",
+    "numba",
     "safetensors",
     "yaml",
     "jsonschema",

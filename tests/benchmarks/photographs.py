@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tcmbench.manifests import Item, write_manifest
-
 # Of ten images, eight are of the size of CUB's and two of that of larger iNaturalist ones.
 SIZES = [(500, 375)] * 8 + [(800, 600)] * 2
 QUALITY = 90
@@ -41,6 +39,9 @@ def write_photographs(folder: Path, count: int, per_class: int, size: tuple[int,
         per_class: images of a class.
         size: width and height in pixels.
     """
+    # Here, since a benchmark of commands has the library on no path of its own.
+    from tcmbench.manifests import Item, write_manifest
+
     folder.mkdir(parents=True, exist_ok=True)
     items = []
     for number in range(count):

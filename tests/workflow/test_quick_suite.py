@@ -10,7 +10,14 @@ import pandas as pd
 import pytest
 from checkout import QuickSuite, make_quick
 
-RUN_FILES = ("model.safetensors", "run.json", "embeddings.npz", "metrics.json", "utility.parquet")
+RUN_FILES = (
+    "model.safetensors",
+    "run.json",
+    "embeddings.npz",
+    "metrics.json",
+    "utility.parquet",
+    "classes.parquet",
+)
 DATASETS = {"cub", "cars196", "sop", "inat2018"}
 
 

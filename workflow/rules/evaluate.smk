@@ -1,5 +1,5 @@
 # Recall@k and threshold consistency of the embeddings.
-# Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet
+# Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet, classes.parquet
 
 EVALUATE_SOURCES = code("evaluate.py")
 
@@ -12,6 +12,7 @@ rule evaluate:
     output:
         metrics=f"{RUN}/metrics.json",
         utility=f"{RUN}/utility.parquet",
+        classes=f"{RUN}/classes.parquet",
     log:
         f"{RUN}/evaluate.log",
     benchmark:
@@ -31,6 +32,7 @@ rule evaluate:
         thresholds=lookup("evaluation/num_thresholds", within=config),
     shell:
         "python {input.script} --embeddings {input.embeddings} --out {output.metrics}"
-        " --utility {output.utility} --far {params.far} --beta {params.beta}"
+        " --utility {output.utility} --classes {output.classes}"
+        " --far {params.far} --beta {params.beta}"
         " --epsilon {params.epsilon} --thresholds {params.thresholds}"
-        " --device {resources.device} > {log} 2>&1"
+        " --device {resources.device} --max-hours 1000 > {log} 2>&1"

@@ -1,6 +1,23 @@
 """Threshold consistency and retrieval quality of a set of embeddings, over all of its pairs."""
 
-from tcmbench.metrics.consistency import OpisResult, opis
+from tcmbench.metrics.consistency import opis
+from tcmbench.metrics.cosines import cosine_to_distance, distance_to_cosine
+from tcmbench.metrics.evaluation import PairEvaluation, evaluate_all_pairs
+from tcmbench.metrics.gallery import query_gallery_recall
+from tcmbench.metrics.gallery_rates import ErrorRates, query_gallery_error_rates
 from tcmbench.metrics.retrieval import map_at_r, recall_at_k
+from tcmbench.metrics.scoring import OpisResult
 
-__all__ = ["OpisResult", "map_at_r", "opis", "recall_at_k"]
+__all__ = [
+    "ErrorRates",
+    "OpisResult",
+    "PairEvaluation",
+    "cosine_to_distance",
+    "distance_to_cosine",
+    "evaluate_all_pairs",
+    "map_at_r",
+    "opis",
+    "query_gallery_error_rates",
+    "query_gallery_recall",
+    "recall_at_k",
+]

@@ -1,4 +1,4 @@
-"""The files around the metrics: embeddings in (.npz), utility curves out (.parquet)."""
+"""The files around the metrics: embeddings in (.npz or .npy), tables of classes out (.parquet)."""
 
 import zipfile
 import zlib
@@ -9,19 +9,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.errors import UserError
-from tcmbench.metrics.consistency import OpisResult
+from tcmbench.metrics.class_recall import class_recall
+from tcmbench.metrics.cosines import distance_to_cosine
+from tcmbench.metrics.inputs import Device
+from tcmbench.metrics.mapping import mapped_array, mapped_member
+from tcmbench.metrics.scoring import OpisResult
 
 
-def read_embeddings(path: Path | str) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Read `embeddings` [N, D] and `labels` [N] from a .npz file; nothing in it is ever executed.
+def read_embeddings(
+    path: Path | str, labels: Path | str | None = None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Read embeddings [N, D] and labels [N]; nothing in the files is ever executed.
+
+    Arrays stored as they are (numpy.savez, numpy.save) are mapped into memory, not loaded.
+
+    Args:
+        path: a .npz file with `embeddings` and `labels`, or a .npy file of the embeddings.
+        labels: a .npy file of the labels, for embeddings in one.
 
     Raises:
-        UserError: the file is missing, is no whole .npz, lacks an array, or holds Python objects.
+        UserError: a file is missing, is damaged, lacks an array, or holds Python objects.
     """
+    if labels is not None:
+        return _checked_array(path), _checked_array(labels)
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise UserError(f"{path} is one bare array; save a .npz with 'embeddings' and 'labels'")
+            raise UserError(
+                f"{path} is one bare array; give its labels with --labels, or save a .npz with "
+                "'embeddings' and 'labels'"
+            )
         with archive:
             return _member(path, archive, "embeddings"), _member(path, archive, "labels")
     except FileNotFoundError:
@@ -32,28 +49,61 @@ def read_embeddings(path: Path | str) -> tuple[NDArray[Any], NDArray[Any]]:
         ) from None
 
 
+def _checked_array(path: Path | str) -> NDArray[Any]:
+    try:
+        return mapped_array(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; check the path") from None
+    except (ValueError, EOFError) as error:
+        raise UserError(
+            f"{path} is not a whole .npy of plain numbers ({error}); save it again with numpy.save"
+        ) from None
+
+
 def _member(path: Path | str, archive: Any, name: str) -> NDArray[Any]:
     if name not in archive:
         found = ", ".join(archive.files) or "nothing"
         raise UserError(f"{path} has no array '{name}' (it has {found}); save it under that name")
-    array: NDArray[Any] = archive[name]
+    mapped = mapped_member(path, archive.zip.getinfo(f"{name}.npy"))
+    array: NDArray[Any] = archive[name] if mapped is None else mapped
     return array
 
 
 def write_utility(path: Path | str, result: OpisResult) -> None:
     """Write the curves in long form: a row for each class and threshold, classes together.
 
-    Columns: class (int64), threshold (distance), utility, sensitivity, specificity (float64).
+    Columns: class (int64), threshold (distance), utility, sensitivity, specificity, and cosine, the
+    threshold as one (float64).
     """
+    classes, thresholds = result.utility.shape
+    _write_table(
+        path,
+        {
+            "class": np.repeat(result.classes, thresholds),
+            "threshold": np.tile(result.thresholds, classes),
+            "utility": result.utility.ravel(),
+            "sensitivity": result.sensitivity.ravel(),
+            "specificity": result.specificity.ravel(),
+            "cosine": np.tile(distance_to_cosine(result.thresholds), classes),
+        },
+    )
+
+
+def write_classes(
+    path: Path | str, embeddings: NDArray[Any], labels: NDArray[Any], device: Device = None
+) -> None:
+    """Measure and write recall@1 in a row for each class, also for those of one image.
+
+    Columns: class (int64), num_images (int64), recall_at_1 (float64), the share of the class's
+    images whose nearest other image is of the class.
+    """
+    found = class_recall(embeddings, labels, device=device)
+    columns = {"class": found.classes, "num_images": found.num_images}
+    _write_table(path, columns | {"recall_at_1": found.recall_at_1})
+
+
+def _write_table(path: Path | str, columns: dict[str, NDArray[Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    classes, thresholds = result.utility.shape
-    columns = {
-        "class": np.repeat(result.classes, thresholds),
-        "threshold": np.tile(result.thresholds, classes),
-        "utility": result.utility.ravel(),
-        "sensitivity": result.sensitivity.ravel(),
-        "specificity": result.specificity.ravel(),
-    }
     pq.write_table(pa.table(columns), path)

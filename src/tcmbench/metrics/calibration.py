@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tcmbench.errors import UserError
 from tcmbench.metrics.inputs import LabelledRows
-from tcmbench.metrics.pairs import Tile, all_pairs, positive_pairs
+from tcmbench.metrics.pairs import Tile
 
 # Non-negative float32 numbers sort like their bits read as an integer, sign bit 0: two passes
 # that count the upper and then the lower 16 bits find any order statistic without error. Infinity,
@@ -20,30 +20,42 @@ _LOWER = 1 << 16
 Count = Callable[[Iterable[Tile]], Tensor]
 
 
-def far_distances(rows: LabelledRows, far_range: tuple[float, float], side: int) -> list[float]:
+def far_distances(
+    rows: LabelledRows,
+    far_range: tuple[float, float],
+    positives: Iterable[Tile],
+    pairs: Iterable[Tile],
+) -> tuple[float, float]:
     """Return, for each rate f, the smallest distance where the false accept rate is >= f.
 
     That is the ceil(f * M)-th smallest of the M negative pairs' distances (each unordered pair
-    once, a pair at the distance itself being accepted), exact, without interpolation.
+    once, a pair at the distance itself being accepted), exact, without interpolation. The tiles,
+    of all positive and of all pairs, are gone over twice.
     """
-    total = (len(rows) ** 2 - int((rows.sizes**2).sum())) // 2
-    ranks = [_rank(Fraction(str(rate)), total) for rate in _checked("far_range", far_range)]
     return _order_statistics(
-        ranks,
-        lambda count: count(all_pairs(rows, side)) - count(positive_pairs(rows, side)),
+        far_ranks(rows, far_range),
+        lambda count: count(pairs) - count(positives),
     )
 
 
-def frr_distances(rows: LabelledRows, frr_range: tuple[float, float], side: int) -> list[float]:
+def far_ranks(rows: LabelledRows, far_range: tuple[float, float]) -> list[int]:
+    """Return the ranks (from 1) of the negative pairs at which the rates are reached."""
+    total = int(rows.negatives.sum()) // 2
+    return [_rank(Fraction(str(rate)), total) for rate in _checked("far_range", far_range)]
+
+
+def frr_distances(
+    rows: LabelledRows, frr_range: tuple[float, float], positives: Iterable[Tile]
+) -> tuple[float, float]:
     """Return, nearest first, the smallest distances where the false reject rate is <= f.
 
     Over the P positive pairs of all classes together: the ceil((1 - f) * P)-th smallest. The
     higher rate is reached at the lower distance.
     """
-    total = int((rows.sizes * (rows.sizes - 1)).sum()) // 2
+    total = int(rows.positives.sum())
     low, high = _checked("frr_range", frr_range)
     ranks = [_rank(1 - Fraction(str(rate)), total) for rate in (high, low)]
-    return _order_statistics(ranks, lambda count: count(positive_pairs(rows, side)))
+    return _order_statistics(ranks, lambda count: count(positives))
 
 
 def _checked(name: str, rates: tuple[float, float]) -> tuple[float, float]:
@@ -58,7 +70,7 @@ def _rank(share: Fraction, total: int) -> int:
     return math.ceil(share * total)
 
 
-def _order_statistics(ranks: list[int], counted: Callable[[Count], Tensor]) -> list[float]:
+def _order_statistics(ranks: list[int], counted: Callable[[Count], Tensor]) -> tuple[float, float]:
     """Return the distances of the given ranks (from 1); `counted` applies a counter to all."""
     counts = counted(_upper_counts)
     up_to = counts.cumsum(0)
@@ -70,7 +82,7 @@ def _order_statistics(ranks: list[int], counted: Callable[[Count], Tensor]) -> l
         bits = upper * _LOWER + int(torch.searchsorted(row, rank - before))
         squared = torch.tensor(bits, dtype=torch.int32).view(torch.float32).item()
         found.append(math.sqrt(squared))
-    return found
+    return found[0], found[1]
 
 
 def _upper_counts(tiles: Iterable[Tile]) -> Tensor:

@@ -1,53 +1,9 @@
 """OPIS and epsilon-OPIS: how much the best trade-off at one threshold differs between classes."""
 
-import math
-from dataclasses import dataclass
-from typing import Any, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
-
-from tcmbench.errors import UserError
-from tcmbench.metrics.calibration import far_distances, frr_distances
-from tcmbench.metrics.inputs import Device, Embeddings, LabelledRows, Labels, prepare
-from tcmbench.metrics.pairs import tile_side
-from tcmbench.metrics.rates import error_rates
-
-Array: TypeAlias = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class OpisResult:
-    """What `opis` found; T classes with at least two images, K thresholds.
-
-    Attributes:
-        opis: mean over classes of the squared deviation from the mean utility, averaged over the
-            calibration range; 0 is perfect consistency.
-        epsilon_opis: the same average of (mean utility of the worst classes - of the rest)^2.
-        d_min: lower end of the calibration range, a distance in [0, 2].
-        d_max: upper end.
-        thresholds: [K] distances, equally spaced from `d_min` to `d_max`.
-        utility: [T, K] F-score of sensitivity and specificity.
-        sensitivity: [T, K] share of the class's positive pairs accepted.
-        specificity: [T, K] share of the class's negative pairs rejected.
-        classes: [T] labels, ascending.
-        num_images: all images.
-        num_classes: all classes, the excluded ones too.
-        num_excluded_classes: classes of one image, which have no positive pair.
-    """
-
-    opis: float
-    epsilon_opis: float
-    d_min: float
-    d_max: float
-    thresholds: NDArray[np.float64]
-    utility: NDArray[np.float64]
-    sensitivity: NDArray[np.float64]
-    specificity: NDArray[np.float64]
-    classes: NDArray[Any]
-    num_images: int
-    num_classes: int
-    num_excluded_classes: int
+from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.plan import Options
+from tcmbench.metrics.scoring import OpisResult, Scoring
+from tcmbench.metrics.sweep import sweep
 
 
 def opis(
@@ -61,6 +17,7 @@ def opis(
     frr_range: tuple[float, float] | None = None,
     device: Device = None,
     block_size: int | None = None,
+    exact: bool | None = None,
 ) -> OpisResult:
     """Measure the Operating-Point-Inconsistency Score (arXiv 2307.04047) over all pairs.
 
@@ -76,8 +33,12 @@ def opis(
     compares the max(1, round(epsilon T)) classes of lowest mean utility over the range (round half
     to even) with the rest, and is 0 where no class remains.
 
-    Distances are right to 1e-6, mostly to 1e-7, and have the same bits whatever the tile, row order
-    or device. To another program a pair this near a threshold may lie on its other side.
+    Distances are right to 1e-6, mostly to 1e-7, whatever the tile, row order or device; `exact`
+    ones have the same bits. To another program a pair this near a threshold may lie on its other
+    side. Sensitivities are exact counts at the thresholds given back. Without `exact` a threshold
+    divides a class's negative pairs within the width of a bin (1e-5 to 1e-4) evenly; scores are
+    computed a second time from bins twice as wide, and wherever the two differ by more than 2e-6 of
+    the score, or an end of the range lies among equal distances, pairs are counted as with `exact`.
 
     Args:
         embeddings: [N, D] NumPy array or tensor, any real type, rows of any length but 0.
@@ -90,6 +51,8 @@ def opis(
             the smallest distance with a rate <= low, d_min the smallest with a rate <= high.
         device: where to compute; by default where the embeddings are. Results are the same.
         block_size: side of a tile of pairs; memory is O(N D + block_size^2). Results are the same.
+        exact: float64 products in several passes (True), or one float32 pass wherever that is sure
+            (False). By default exact below 2,048 images.
 
     Returns:
         An `OpisResult`.
@@ -111,73 +74,7 @@ def opis(
         >>> print(f"{result.opis:.6f} in [{result.d_min:.4f}, {result.d_max:.4f}]")
         0.012937 in [0.5176, 0.9389]
     """
-    _check_options(beta, epsilon, num_thresholds)
-    rows = _checked_rows(embeddings, labels, device)
-    side = tile_side(rows, block_size)
-    d_min, d_max = (
-        far_distances(rows, far_range, side)
-        if frr_range is None
-        else frr_distances(rows, frr_range, side)
-    )
-    thresholds = np.linspace(d_min, d_max, num_thresholds)
-    sensitivity, specificity = error_rates(rows, thresholds, side)
-    kept = rows.sizes >= 2
-    utility = _utility(sensitivity[kept], specificity[kept], beta)
-    consistency, worst = _scores(utility, epsilon)
-    return OpisResult(
-        opis=consistency,
-        epsilon_opis=worst,
-        d_min=d_min,
-        d_max=d_max,
-        thresholds=thresholds,
-        utility=utility,
-        sensitivity=sensitivity[kept],
-        specificity=specificity[kept],
-        classes=rows.classes[kept],
-        num_images=len(rows),
-        num_classes=len(rows.classes),
-        num_excluded_classes=int((~kept).sum()),
-    )
-
-
-def _check_options(beta: float, epsilon: float, num_thresholds: int) -> None:
-    if not 0 < beta < math.inf:
-        raise UserError(f"beta is {beta:g}; give a positive number")
-    if not 0 < epsilon < 1:
-        raise UserError(f"epsilon is {epsilon:g}; give a share of the classes between 0 and 1")
-    if num_thresholds < 2:
-        raise UserError(f"num_thresholds is {num_thresholds}; both ends of the range need one")
-
-
-def _checked_rows(embeddings: Embeddings, labels: Labels, device: Device) -> LabelledRows:
-    rows = prepare(embeddings, labels, device)
-    if len(rows.classes) < 2:
-        raise UserError(
-            f"all images have the label {rows.classes[0]}, so there are no negative pairs; "
-            "OPIS needs two classes"
-        )
-    if rows.sizes.max() < 2:
-        raise UserError("no class has two images, so there are no positive pairs; OPIS needs some")
-    return rows
-
-
-def _utility(sensitivity: Array, specificity: Array, beta: float) -> Array:
-    weighted = beta**2 * specificity + sensitivity
-    product = (1 + beta**2) * specificity * sensitivity
-    return np.divide(product, weighted, out=np.zeros_like(product), where=weighted > 0)
-
-
-def _scores(utility: Array, epsilon: float) -> tuple[float, float]:
-    """Return OPIS and epsilon-OPIS of utilities [T, K]."""
-    classes, thresholds = utility.shape
-    # The trapezoidal rule over equal steps, divided by the range: a step of 0 needs no own case.
-    weights = np.full(thresholds, 1 / (thresholds - 1))
-    weights[[0, -1]] /= 2
-    variance = ((utility - utility.mean(axis=0)) ** 2).mean(axis=0)
-    worst = max(1, round(epsilon * classes))
-    if worst >= classes:
-        return float(weights @ variance), 0.0
-    # Classes of equal mean are ranked by their curve, so that the order of labels cannot matter.
-    ranked = utility[np.lexsort([*utility.T, (utility * weights).sum(axis=1)])]
-    gap = ranked[:worst].mean(axis=0) - ranked[worst:].mean(axis=0)
-    return float(weights @ variance), float(weights @ gap**2)
+    scoring = Scoring(far_range, beta, epsilon, num_thresholds, frr_range)
+    rows = scoring.checked(prepare(embeddings, labels, device))
+    found = sweep(rows, scoring.calibration(), (), Options(block_size, exact))
+    return scoring.result(rows, found)

@@ -18,7 +18,8 @@ Device: TypeAlias = torch.device | str | None
 # are then multiples of 2^-48 and every sum of them stays below 8, so float64 adds them without
 # rounding: a distance has the same bits whatever the tile, the row order, the library or device.
 _GRID = 2.0**24
-_ROWS_AT_A_TIME = 8192
+# Float64 copies of so few rows stay in the cache.
+_ROWS_AT_A_TIME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class LabelledRows:
         source: [N] int64, the input row that each row came from.
         classes: [C] the labels present, ascending, in their own integer type.
         sizes: [C] int64, number of images of each class.
+        class_end: [N] int64, one past the last row of each row's class.
     """
 
     unit: Tensor
@@ -38,9 +40,20 @@ class LabelledRows:
     source: Tensor
     classes: NDArray[Any]
     sizes: NDArray[np.int64]
+    class_end: Tensor
 
     def __len__(self) -> int:
         return self.unit.shape[0]
+
+    @property
+    def negatives(self) -> NDArray[np.int64]:
+        """Number [C] of negative pairs of each class: those with exactly one image in it."""
+        return self.sizes * (len(self) - self.sizes)
+
+    @property
+    def positives(self) -> NDArray[np.int64]:
+        """Number [C] of positive pairs of each class, each unordered pair once."""
+        return self.sizes * (self.sizes - 1) // 2
 
 
 def prepare(embeddings: Embeddings, labels: Labels, device: Device = None) -> LabelledRows:
@@ -60,11 +73,12 @@ def prepare(embeddings: Embeddings, labels: Labels, device: Device = None) -> La
     classes, class_of, sizes = np.unique(names, return_inverse=True, return_counts=True)
     order = np.argsort(class_of)
     return LabelledRows(
-        unit=torch.from_numpy(_unit_rows(embeddings)[order]).to(target),
+        unit=torch.from_numpy(_unit_rows(embeddings, order)).to(target),
         class_of=torch.from_numpy(class_of[order]).to(target),
         source=torch.from_numpy(order).to(target),
         classes=classes,
         sizes=sizes.astype(np.int64),
+        class_end=torch.from_numpy(np.repeat(sizes.cumsum(), sizes)).to(target),
     )
 
 
@@ -106,10 +120,15 @@ def _checked_labels(labels: Labels, rows: int) -> NDArray[Any]:
     return names
 
 
-def _unit_rows(embeddings: Embeddings) -> NDArray[np.float32]:
-    """Normalise a slice of rows at a time, so that float64 copies stay small."""
+def _unit_rows(embeddings: Embeddings, order: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Normalise in the given order, a few rows at a time: one float32 copy, no other.
+
+    The input is read from front to back, as a memory-mapped file likes it.
+    """
     count, width = embeddings.shape
     unit = np.empty((count, width), np.float32)
+    place = np.empty_like(order)
+    place[order] = np.arange(count)
     bad: list[int] = []
     zero: list[int] = []
     for start in range(0, count, _ROWS_AT_A_TIME):
@@ -121,7 +140,8 @@ def _unit_rows(embeddings: Embeddings) -> NDArray[np.float32]:
         if not bad and not zero:
             rows /= largest[:, None]
             rows /= np.sqrt((rows * rows).sum(axis=1))[:, None]
-            unit[start : start + len(rows)] = np.rint(rows * _GRID) / _GRID
+            rows *= _GRID
+            unit[place[start : start + len(rows)]] = np.rint(rows, out=rows) / _GRID
     if bad:
         raise UserError(f"embeddings hold NaN or infinity in {_listed(bad)}; recompute them")
     if zero:

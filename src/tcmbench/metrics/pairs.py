@@ -1,9 +1,10 @@
-"""The pass over pairs: squared distances, a square tile at a time, never all of them at once.
+"""Pairs in float64: squared distances, a square tile at a time, never all of them at once.
 
-This is the one place that multiplies embeddings. A faster kernel replaces the inside of this file;
-its callers only need every unordered pair to appear in exactly one tile.
+Exact, and slower than `counting`, which goes over most pairs of many images. Every unordered pair
+appears in exactly one tile.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from torch import Tensor
 
 from tcmbench.errors import UserError
 from tcmbench.metrics.inputs import LabelledRows
+
+_KEPT_CELLS = 1 << 25
+_WORTH_THREADS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +31,14 @@ class Tile:
 def tile_side(rows: LabelledRows, block_size: int | None) -> int:
     """Return the side of a tile: `block_size`, or what keeps this device busy in little memory."""
     if block_size is None:
-        return 4096 if rows.unit.is_cuda else 1024
+        return 4096 if rows.unit.is_cuda else 512
     if block_size < 1:
         raise UserError(f"block_size is {block_size}; give a positive number of rows")
     return block_size
 
 
-def squared_distances(rows: LabelledRows, left: slice, right: slice) -> Tensor:
-    """Return |x - y|^2 in [0, 4] between two slices of rows, [left, right] float32.
+def squared_distances(rows: LabelledRows, left: slice | Tensor, right: slice | Tensor) -> Tensor:
+    """Return |x - y|^2 in [0, 4] between rows, [left, right] float32.
 
     One float64 product of [-2x, |x|^2, 1] and [y, 1, |y|^2]. It is exact (see `inputs`), so equal
     rows are at distance 0 and equal distances stay equal; only the result is rounded, to float32,
@@ -47,18 +51,55 @@ def squared_distances(rows: LabelledRows, left: slice, right: slice) -> Tensor:
     return (extended_x @ extended_y.T).float()
 
 
-def all_pairs(rows: LabelledRows, side: int) -> Iterator[Tile]:
-    """Yield each unordered pair of rows once."""
-    return _upper_tiles(rows, 0, len(rows), side)
+@dataclass(frozen=True, slots=True)
+class AllTiles:
+    """Each unordered pair of rows once; multiplied anew each time."""
+
+    rows: LabelledRows
+    side: int
+
+    def __iter__(self) -> Iterator[Tile]:
+        return _upper_tiles(self.rows, 0, len(self.rows), self.side)
 
 
-def positive_pairs(rows: LabelledRows, side: int) -> Iterator[Tile]:
-    """Yield each unordered pair of rows of one class once."""
+def _positive_tiles(rows: LabelledRows, side: int) -> Iterator[Tile]:
     for start, stop in _class_spans(rows, side):
         for tile in _upper_tiles(rows, start, stop, side):
             differ = rows.class_of[tile.rows, None] != rows.class_of[None, tile.cols]
             tile.squared.masked_fill_(differ, torch.inf)
             yield tile
+
+
+class PositiveTiles:
+    """Each unordered pair of rows of one class once; kept for the next time where they are few."""
+
+    def __init__(self, rows: LabelledRows) -> None:
+        # As an average image sees it: a larger tile would hold few pairs of one class.
+        size = int((rows.sizes**2).sum()) / len(rows)
+        self._rows = rows
+        self._side = 1 << min(max(math.ceil(math.log2(size)), 7), 10)
+        self._kept: list[Tile] | None = None
+
+    def __iter__(self) -> Iterator[Tile]:
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[Tile] = []
+        cells = 0
+        for tile in _positive_tiles(self._rows, self._side):
+            cells += tile.squared.numel()
+            if cells <= _KEPT_CELLS:
+                kept.append(tile)
+            else:
+                kept.clear()
+            yield tile
+        if cells <= _KEPT_CELLS:
+            self._kept = kept
+
+    @property
+    def are_small(self) -> bool:
+        """Whether threads would wait for each other more than they work on a tile."""
+        return self._side < _WORTH_THREADS
 
 
 def _upper_tiles(rows: LabelledRows, start: int, stop: int, side: int) -> Iterator[Tile]:

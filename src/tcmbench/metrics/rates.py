@@ -1,6 +1,8 @@
-"""Sensitivity and specificity of every class at given distances, from exact counts of pairs."""
+"""Error rates of every class at given distances, from exact counts of pairs."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -8,28 +10,68 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.metrics.inputs import LabelledRows
-from tcmbench.metrics.pairs import Tile, all_pairs, positive_pairs
+from tcmbench.metrics.pairs import Tile
+
+Array: TypeAlias = NDArray[np.float64]
 
 
-def error_rates(
-    rows: LabelledRows, thresholds: NDArray[np.float64], side: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return sensitivity and specificity [C, K] at ascending distances [K].
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rates of the T classes of two images or more, and of all pairs, at K distances.
 
-    A pair is accepted if its distance is <= the threshold. A class without positive pairs has
-    sensitivity 0, one without negative pairs specificity 0.
+    A pair is accepted if its distance is <= the threshold.
+
+    Attributes:
+        thresholds: [K] ascending distances.
+        sensitivity: [T, K] share of the class's positive pairs accepted.
+        specificity: [T, K] share of the class's negative pairs rejected, 0 where it has none.
+        far: [K] share of all negative pairs accepted.
+        frr: [K] share of all positive pairs rejected.
     """
+
+    thresholds: Array
+    sensitivity: Array
+    specificity: Array
+    far: Array
+    frr: Array
+
+
+def count_rates(
+    rows: LabelledRows, thresholds: Array, positives: Iterable[Tile], pairs: Iterable[Tile]
+) -> Rates:
+    """Count at the thresholds, from tiles of all positive pairs and tiles of all pairs."""
+    accepted = count_within(rows, thresholds, positives)
+    # Both ends of a positive pair lie in its class; of a negative pair, one in each of two.
+    negatives = count_within(rows, thresholds, pairs) - accepted
+    return rates(rows, thresholds, accepted // 2, negatives)
+
+
+def count_within(rows: LabelledRows, thresholds: Array, tiles: Iterable[Tile]) -> NDArray[np.int64]:
+    """Count [C, K] the ends, in each class, of the pairs within each distance, exactly."""
     # The ends of the range are roots of float32 squares, and this gives those squares back exactly:
     # the pair that an end was taken from is accepted there.
     cuts = torch.from_numpy((thresholds**2).astype(np.float32)).to(rows.unit.device)
-    ends = _accepted_ends(all_pairs(rows, side), rows, cuts)
-    # Both ends of a positive pair lie in its class; of a negative pair, one in each of two.
-    positive_ends = _accepted_ends(positive_pairs(rows, side), rows, cuts)
-    sizes = rows.sizes[:, None]
-    negatives = sizes * (len(rows) - sizes)
-    sensitivity = positive_ends / np.maximum(sizes * (sizes - 1), 1)
-    specificity = (negatives - (ends - positive_ends)) / np.maximum(negatives, 1)
-    return sensitivity, specificity
+    return _accepted_ends(tiles, rows, cuts)
+
+
+def rates(
+    rows: LabelledRows, thresholds: Array, positives: NDArray[np.int64], negatives: NDArray[Any]
+) -> Rates:
+    """Divide counts of accepted pairs [C, K] by what there is.
+
+    `negatives` may have the classes of one image in one last row together: [T + 1, K].
+    """
+    kept = rows.sizes >= 2
+    there = rows.negatives[kept, None]
+    # A negative pair is counted for two classes.
+    accepted = negatives[kept] if len(negatives) == len(kept) else negatives[:-1]
+    return Rates(
+        thresholds=thresholds,
+        sensitivity=positives[kept] / rows.positives[kept, None],
+        specificity=(there - accepted) / np.maximum(there, 1),
+        far=negatives.sum(0) / max(int(rows.negatives.sum()), 1),
+        frr=1 - positives.sum(0) / max(int(rows.positives.sum()), 1),
+    )
 
 
 def _accepted_ends(tiles: Iterable[Tile], rows: LabelledRows, cuts: Tensor) -> NDArray[np.int64]:

@@ -1,0 +1,112 @@
+"""From counts to distances and rates: what one pass says, and how far it can be trusted."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcmbench.metrics.brackets import CELL, CELLS, Bins
+from tcmbench.metrics.totals import Totals
+
+# Float32 sums of 512 products near 1 are off by 1.2e-7 on average, measured with MKL, OpenBLAS and
+# cuBLAS. A quantile moves by the average of its neighbourhood, so by less.
+ROUNDING = 1.5e-7
+_END_ERROR = 1e-6
+_CROWDED = 4
+_GROUPS_AT_A_TIME = 64
+
+
+class UnsureError(Exception):
+    """The counts cannot give the promised accuracy; the exact path has to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Negative pairs accepted [G, K] at each threshold, by group; the second from half the bins."""
+
+    fine: NDArray[np.float64]
+    coarse: NDArray[np.float64]
+
+
+def range_ends(totals: Totals, bins: Bins, ranks: list[int]) -> tuple[float, float]:
+    """Return the distances of the pairs of these ranks, nearest pair first (rank 1).
+
+    Raises:
+        UnsureError: an end is outside the fine ranges, too near 0, or among equal distances.
+    """
+    # Each pair is counted for two groups.
+    per_bin = totals.by_group.sum(0, dtype=np.int64) // 2
+    near, far = (_distance(totals.fine, per_bin, bins, rank) for rank in ranks)
+    return near, far
+
+
+def _distance(fine: NDArray[np.int64], per_bin: NDArray[np.int64], bins: Bins, rank: int) -> float:
+    from_top = per_bin[::-1].cumsum()
+    steps = int(np.searchsorted(from_top, rank))
+    place = bins.count - 1 - steps
+    if place < 0 or place == bins.count - 1 or bins.low <= place < bins.high:
+        raise UnsureError
+    begin = (place << bins.shift) - (bins.skipped_cells if place >= bins.high else 0)
+    cells = fine[begin : begin + (1 << bins.shift)][::-1]
+    inside = rank - int(from_top[steps - 1])
+    down = int(np.searchsorted(cells.cumsum(), inside))
+    _refuse_ties(cells, down, rank)
+    cell = ((place + 1) << bins.shift) - 1 - down
+    distance = math.sqrt(max(2 - 2 * (bins.edge + (cell + 0.5) * CELL), 0))
+    if distance * _END_ERROR < CELL / 2 + ROUNDING:
+        raise UnsureError
+    return distance
+
+
+def _refuse_ties(cells: NDArray[np.int64], down: int, rank: int) -> None:
+    # Equal distances are spread over a few cells by rounding, and the end must accept all of them.
+    near = int(cells[max(down - 4, 0) : down + 5].sum())
+    if near > 8 + rank * 2e-4:
+        raise UnsureError
+
+
+def accepted(totals: Totals, bins: Bins, thresholds: NDArray[np.float64]) -> Accepted:
+    """Return how many negative pairs of each group lie within each distance [K].
+
+    Within a bin they are taken to lie evenly. The coarse count does the same with bins of twice the
+    width: the difference of the two bounds the error of the fine one.
+
+    Raises:
+        UnsureError: a threshold falls into a bin that is far fuller than those around it.
+    """
+    # In bins; the open bin's lower end is the highest place that can be read off.
+    place = ((1 - thresholds**2 / 2) - bins.edge) * CELLS / (1 << bins.shift)
+    place = np.clip(place, 0, bins.count - 1)
+    _refuse_crowds(totals, place)
+    groups = len(totals.by_group)
+    fine, coarse = (np.empty((groups, len(place))) for _ in range(2))
+    for start in range(0, groups, _GROUPS_AT_A_TIME):
+        some = slice(start, start + _GROUPS_AT_A_TIME)
+        above = np.zeros((len(totals.by_group[some]), bins.count + 1), np.int64)
+        above[:, 1:] = totals.by_group[some, ::-1].cumsum(1)
+        above = above[:, ::-1]
+        fine[some] = _between(above, place, 1)
+        coarse[some] = _between(above, place, 2)
+    return Accepted(fine, coarse)
+
+
+def _between(
+    above: NDArray[np.int64], place: NDArray[np.float64], width: int
+) -> NDArray[np.float64]:
+    """Interpolate counts above each place [G, K] between bin edges `width` apart."""
+    closed = above.shape[1] - 2
+    below = np.minimum(place // width * width, closed - width).astype(int)
+    share = (place - below) / width
+    between: NDArray[np.float64] = above[:, below] * (1 - share) + above[:, below + width] * share
+    return between
+
+
+def _refuse_crowds(totals: Totals, place: NDArray[np.float64]) -> None:
+    per_bin = totals.by_group[:, :-1].sum(0, dtype=np.int64)
+    reach = np.clip(place.astype(int)[:, None] + np.arange(-16, 17), 0, len(per_bin) - 1)
+    around = per_bin[reach]
+    # The place may lie on an edge: rounding then moves equal pairs to the bin beside.
+    crowd = around[:, 15:18].max(1)
+    if (crowd > _CROWDED * around.mean(1) + 8).any():
+        raise UnsureError

@@ -1,0 +1,67 @@
+"""Counting with torch, on either device."""
+
+import torch
+from torch import Tensor
+
+from tcmbench.metrics.brackets import CELLS, Bins
+from tcmbench.metrics.inputs import LabelledRows
+from tcmbench.metrics.totals import Totals, groups, most
+
+# Below every similarity and every limit.
+_NO_PAIR = -4.0
+
+
+class TorchCounter:
+    """Counts tiles of similarities by whole-tensor operations."""
+
+    def __init__(self, rows: LabelledRows, limits: Tensor, bins: Bins, side: int) -> None:  # noqa: ARG002
+        device = rows.unit.device
+        self._bins = bins
+        self._limits = limits
+        self._class_end = rows.class_end
+        group_of, self._groups = groups(rows)
+        self._group_of = torch.from_numpy(group_of).to(device)
+        dtype = torch.int64 if most(rows) >= 2**31 else torch.int32
+        self._table = torch.zeros(self._groups * bins.count, dtype=dtype, device=device)
+        self._fine = torch.zeros(bins.fine_cells, dtype=torch.int64, device=device)
+        self._ahead = torch.zeros(2, len(rows), dtype=torch.int64, device=device)
+
+    def add(self, similarity: Tensor, rows: slice, cols: slice) -> None:
+        """Count a tile [rows, cols]; the tile itself is changed."""
+        # Only tiles near the diagonal hold pairs of one class; this slice is empty for others.
+        columns = torch.arange(cols.start, cols.stop, device=similarity.device)
+        similarity.masked_fill_(columns < self._class_end[rows, None], _NO_PAIR)
+        for limit, ahead in zip(self._limits, self._ahead, strict=True):
+            ahead[rows] += (similarity > limit[rows, None]).sum(1)
+            ahead[cols] += (similarity > limit[cols]).sum(0)
+        if self._bins.count > 1:
+            self._bin(similarity, rows, cols)
+
+    def _bin(self, similarity: Tensor, rows: slice, cols: slice) -> None:
+        bins = self._bins
+        last = bins.count - 1
+        flat = similarity.flatten()
+        near = (flat >= bins.edge).nonzero().squeeze(1)
+        cell = ((flat[near] - bins.edge) * CELLS).clamp_(max=last << bins.shift).long()
+        place = cell >> bins.shift
+        one = self._table.new_ones(1)
+        row = rows.start + near // similarity.shape[1]
+        col = cols.start + near % similarity.shape[1]
+        for end in (row, col):
+            self._table.scatter_add_(
+                0, self._group_of[end] * bins.count + place, one.expand(len(end))
+            )
+        fine = cell[(place < bins.low) | ((place >= bins.high) & (place < last))]
+        fine -= (fine >= bins.low << bins.shift) * bins.skipped_cells
+        self._fine += torch.bincount(fine, minlength=bins.fine_cells)
+
+    def end_strip(self, rows: slice) -> None:
+        """Do nothing: rows are counted where their tiles are."""
+
+    def totals(self) -> Totals:
+        """Return all counts."""
+        return Totals(
+            by_group=self._table.view(self._groups, -1).cpu().numpy(),
+            fine=self._fine.cpu().numpy(),
+            ahead=self._ahead,
+        )
