@@ -18,6 +18,8 @@ DPI = 200
 INK, GREY, LIGHT = "#1a1a1a", "#6b6b6b", "#e4e4e4"
 VARIANT_COLOURS = {"base": "#E69F00", "tcm": "#0072B2"}
 BETTER, WORSE = "#009E73", "#D55E00"
+# For what has no colour of its own, such as losses.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 # Typed loosely: matplotlib's stubs list every key by name.
 SETTINGS: Any = {
@@ -70,6 +72,9 @@ def styled() -> Iterator[None]:
 def save(figure: "Figure", folder: Path, name: str) -> None:
     """Write `folder/name` as .svg, .pdf and .png, each whole or not at all, with no time in it."""
     with styled():
+        # Arranged once: each format would do it again, and take most of its time for it.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for suffix, metadata in METADATA.items():
             with atomic_path(folder / f"{name}.{suffix}") as temporary:
                 figure.savefig(temporary, dpi=DPI, metadata=metadata)
