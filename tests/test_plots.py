@@ -293,8 +293,9 @@ def test_summary_draws_intervals_of_several_seeds(tmp_path):
 # --- files --------------------------------------------------------------------------------------
 
 
-def test_files_are_equal_for_equal_input(tmp_path):
-    pairs, _ = curves.read_pairs(write_curves(tmp_path), "cub")
+@pytest.mark.parametrize("classes", [7, 501])
+def test_files_are_equal_for_equal_input(tmp_path, classes):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path, classes=classes), "cub")
     for folder in ("one", "two"):
         style.save(utility.draw_pairs(pairs), tmp_path / folder, "figure")
     for suffix, start in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):

@@ -117,7 +117,8 @@ def _found(panels: "Sequence[Axes]", found: Found, embedded: Embedded, images: P
 
 
 def _image(axes: "Axes", path: Path) -> None:
-    axes.imshow(read_image(path), extent=(0, 1, 0, 1))
+    # The name of a clip path inside a subfigure is no function of its content.
+    axes.imshow(read_image(path), extent=(0, 1, 0, 1), clip_on=False)
     axes.set_xlim(-0.06, 1.06)
     axes.set_ylim(-0.06, 1.06)
 
