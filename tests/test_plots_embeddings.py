@@ -128,13 +128,13 @@ def test_toy_has_an_arrow_and_a_band_for_each_class(tmp_path):
         assert {text.get_text() for text in axes.texts} == {"", *map(str, range(10))}
         assert sum(len(ticks.get_segments()) for ticks in axes.collections) == 300
         bands = [patch.get_xy() for patch in axes.patches if hasattr(patch, "get_xy")]
-        assert len(bands) == 10
+        assert len(bands) >= 10
         # Outside the circle, and nowhere above the common scale.
         radii = np.linalg.norm(np.concatenate(bands), axis=1)
         assert radii.min() > 1 - 1e-9
         assert radii.max() < 1 + toy.TALLEST + 1e-9
     tops = [
-        max(np.linalg.norm(patch.get_xy(), axis=1).max() for patch in axes.patches[:10])
+        max(np.linalg.norm(patch.get_xy(), axis=1).max() for patch in axes.patches[:-1])
         for axes in (base, tcm)
     ]
     # One scale: compact classes of the right panel are the higher ones.
@@ -142,6 +142,21 @@ def test_toy_has_an_arrow_and_a_band_for_each_class(tmp_path):
     assert tops[0] < 1 + 0.6 * toy.TALLEST
     overlap = [float(axes.get_xlabel().split("mean ")[1].split(",")[0]) for axes in (base, tcm)]
     assert overlap[0] > 0.2 > 0.01 > overlap[1]
+
+
+def test_strays_have_bands_of_their_own(tmp_path):
+    # Class 0 lies at 0° and 120°, class 1 at 240°.
+    degrees = [0, 1, 2, 120, 121, 240, 241, 242]
+    one = embedded(tmp_path, at(degrees), [0, 0, 0, 0, 0, 1, 1, 1])
+    for axes in toy.draw_toy(one, one).axes:
+        assert len(axes.patches) == 3 + 1
+        for line in axes.lines:
+            points = line.get_xydata()
+            # No line cuts through the circle.
+            assert np.linalg.norm((points[1:] + points[:-1]) / 2, axis=1).min() > 0.999
+        for patch in axes.patches[:-1]:
+            points = patch.get_xy()
+            assert np.linalg.norm((points[1:] + points[:-1]) / 2, axis=1).min() > 0.99
 
 
 def test_toy_needs_two_dimensions_and_classes(tmp_path):

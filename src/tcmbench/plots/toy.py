@@ -126,10 +126,12 @@ def _draw_arc(axes: "Axes", arc: Arc, top: float, colour: str) -> None:
     # Cut opposite the centre, where a class has least, so that the band closes on itself.
     turn = GRID + arc.centre - np.pi
     outer = 1 + np.interp(turn % (2 * np.pi), GRID, height, period=2 * np.pi)
-    turn, outer = turn[outer > 1], outer[outer > 1]
-    band = np.append(turn, turn[::-1]), np.append(outer, np.ones(len(turn)))
-    axes.fill(*_at(*band), facecolor=colour, alpha=0.35, linewidth=0, zorder=2)
-    axes.plot(*_at(turn, outer), color=colour, linewidth=0.7)
+    # A class with strays has several bands; nothing is drawn between them.
+    shown = np.flatnonzero(outer > 1)
+    for band in np.split(shown, np.flatnonzero(np.diff(shown) > 1) + 1):
+        edge = np.append(turn[band], turn[band[::-1]]), np.append(outer[band], np.ones(len(band)))
+        axes.fill(*_at(*edge), facecolor=colour, alpha=0.35, linewidth=0, zorder=2)
+        axes.plot(*_at(turn[band], outer[band]), color=colour, linewidth=0.7)
     arrow = {"arrowstyle": "-|>", "color": INK, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
     x, y = _at(np.array([arc.centre]), np.array([0.94]))
     axes.annotate("", (float(x[0]), float(y[0])), (0, 0), arrowprops=arrow)
