@@ -156,7 +156,7 @@ def test_pareto_marks_batches_and_joins_triangles():
     assert joint.get_linestyle() == ":"
     np.testing.assert_allclose(joint.get_xydata(), [[12, 25], [5, 24]])
     assert axes.get_xlabel().startswith("OPIS (×10⁻³)")
-    assert "Too few base models to look for an inflection (n = 2)." in axes.texts[0].get_text()
+    assert "Too few base models to look for an inflection: n = 2." in axes.texts[0].get_text()
 
 
 def test_inflection_is_drawn_where_it_was_put():
@@ -181,10 +181,13 @@ def test_words_do_not_claim_what_is_not_shown():
         if part.low < 0 < part.high:
             assert "no correlation shown" in text
     assert ("no better" in text) == (found.gain <= 0)
-    flat = pareto.words([20, 30, 40], [5, 5, 5], None)
-    assert flat == (
-        "Too few base models to look for an inflection (n = 3): n = 3, no spread to correlate."
+    five = pareto.words([20, 30, 40, 50, 60], [1, 3, 2, 4, 5][::-1], None)
+    assert five == (
+        "Too few base models to look for an inflection: n = 5, r = −0.90 [−0.99, −0.09], lower "
+        "error comes with higher OPIS."
     )
+    flat = pareto.words([20, 30, 40], [5, 5, 5], None)
+    assert flat == ("Too few base models to look for an inflection: n = 3, no spread to correlate.")
 
 
 def test_two_datasets_and_backbones_have_panels_and_fills():

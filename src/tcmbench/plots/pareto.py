@@ -5,10 +5,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.correlation import Break, Side, find_break, side
+from tcmbench.correlation import MIN_POINTS, Break, Side, find_break, side
 from tcmbench.errors import UserError
 from tcmbench.plots.frames import require
 from tcmbench.plots.style import FULL, GREY, INK, LIGHT, PALETTE, styled
+from tcmbench.tables.cells import MINUS, signed
 from tcmbench.tables.names import backbone_title, cell_order, dataset_title, loss_title
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def draw_pareto(frame: "pd.DataFrame") -> "Figure":
         for axes, (dataset, scale) in zip(panels, datasets, strict=True):
             here = points[points["dataset"] == dataset]
             _marks(axes, here, looks, float(points["batch_size"].max()))
-            _lines(axes, here, width=110 if len(datasets) == 1 else 58)
+            _lines(axes, here, width=110 if len(datasets) == 1 else 54)
             axes.set_title(dataset_title(dataset, scale), loc="left")
             axes.set_xlabel("OPIS (×10⁻³)\n← lower is better")
         panels[0].set_ylabel("recognition error 1 − R@1 (%)\n← lower is better")
@@ -80,16 +81,17 @@ def settings(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 def words(errors: Sequence[float], opis: Sequence[float], found: Break | None) -> str:
     """Say what the correlation of OPIS with the error (%) is on each side of the inflection."""
-    count = len(errors)
     if found is None:
-        told = f": {_correlation(side(errors, opis))}" if count > 2 else ""
-        return f"Too few base models to look for an inflection (n = {count}){told}."
+        told = f"n = {len(errors)}"
+        if len(errors) >= MIN_POINTS:
+            told = _correlation(side(errors, opis))
+        return f"Too few base models to look for an inflection: {told}."
     verdict = "fit better than" if found.gain > 0 else "fit no better than"
     return (
         f"Inflection at an error of {found.at:.1f} % (95 % of resamples: {found.low:.1f} to "
-        f"{found.high:.1f} %); two lines {verdict} one (ΔBIC {found.gain:.1f}). "
+        f"{found.high:.1f} %); two lines {verdict} one (ΔBIC {signed(found.gain, 1)}). "
         f"Weaker models: {_correlation(found.above)}. Stronger: {_correlation(found.below)}."
-    ).replace("-", "−")
+    )
 
 
 def _correlation(one: Side) -> str:
@@ -100,7 +102,10 @@ def _correlation(one: Side) -> str:
         trend = "OPIS and error fall together"
     elif one.high < 0:
         trend = "lower error comes with higher OPIS"
-    return f"n = {one.count}, r = {one.pearson:.2f} [{one.low:.2f}, {one.high:.2f}], {trend}"
+    low, pearson, high = (
+        f"{value:.2f}".replace("-", MINUS) for value in (one.low, one.pearson, one.high)
+    )
+    return f"n = {one.count}, r = {pearson} [{low}, {high}], {trend}"
 
 
 def _marks(axes: "Axes", points: "pd.DataFrame", looks: Looks, top: float) -> None:
