@@ -290,6 +290,16 @@ def test_summary_draws_intervals_of_several_seeds(tmp_path):
     ]
 
 
+def test_no_name_is_cut_off(tmp_path):
+    frame = comparisons(tmp_path, (0.6, 0.001))
+    frame["backbone"] = "a_backbone_of_a_very_long_name"
+    figure = summary.draw_summary(frame)
+    style.save(figure, tmp_path, "summary")
+    page = figure.get_window_extent()
+    for label in figure.axes[0].get_yticklabels():
+        assert label.get_window_extent().x0 >= page.x0
+
+
 # --- files --------------------------------------------------------------------------------------
 
 

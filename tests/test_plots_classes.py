@@ -219,6 +219,7 @@ def test_training_draws_each_term_of_each_run(tmp_path):
     assert base.get_ylim() == tcm.get_ylim()
     assert base.get_ylim()[0] == 0
     assert base.get_ylim()[1] > 9
+    assert lone.get_ylim()[0] == 0
     assert lone.get_ylim()[1] < 1
     assert base.get_ylabel() == "ResNet-50 · Smooth-AP\nloss"
     assert lone.get_xlabel() == "epoch"

@@ -1,5 +1,7 @@
 """Figures of a suite's tables: arrows, the Pareto suite, the ablation suite."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -180,7 +182,9 @@ def test_words_do_not_claim_what_is_not_shown():
     for part in (found.below, found.above):
         if part.low < 0 < part.high:
             assert "no correlation shown" in text
-    assert ("no better" in text) == (found.gain <= 0)
+    assert "fit better than one (ΔBIC +0.5)" in pareto.words(errors, opis, replace(found, gain=0.5))
+    text = pareto.words(errors, opis, replace(found, gain=-0.5))
+    assert "fit no better than one (ΔBIC −0.5)" in text
     five = pareto.words([20, 30, 40, 50, 60], [1, 3, 2, 4, 5][::-1], None)
     assert five == (
         "Too few base models to look for an inflection: n = 5, r = −0.90 [−0.99, −0.09], lower "

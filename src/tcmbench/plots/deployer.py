@@ -7,7 +7,7 @@ import numpy as np
 
 from tcmbench.plots.curves import cell_title
 from tcmbench.plots.operating import Operating
-from tcmbench.plots.style import FULL, GREY, INK, VARIANT_COLOURS, styled
+from tcmbench.plots.style import FULL, GREY, INK, VARIANT_COLOURS, logarithmic, styled
 from tcmbench.tables.names import VARIANTS, dataset_title
 
 if TYPE_CHECKING:
@@ -86,14 +86,13 @@ def _spread(axes: "Axes", one: Operating, values: "NDArray[np.float64]", height:
 
 def _frame(left: "Axes", right: "Axes", target: float) -> None:
     percent = 100 * target
-    left.set_xscale("log")
+    logarithmic(left, "x")
     left.set_xlim(left=0.8 * FLOOR * percent)
     left.axvline(percent, color=INK, linewidth=0.8, zorder=0)
     left.axvline(2 * percent, color=GREY, linewidth=0.8, linestyle=(0, (4, 2)), zorder=0)
     left.set_xlabel(
         f"false accept rate of the class (%), {FLOOR * percent:g} and below at the edge"
     )
-    left.xaxis.set_major_formatter("{x:g}")
     head = "> 2×"
     left.annotate(head, (1.0, 1.01), xycoords="axes fraction", ha="left", va="bottom", fontsize=6)
     left.set_title("false accepts: pairs with another class", loc="left")

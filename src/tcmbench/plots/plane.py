@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.plots.frames import require
-from tcmbench.plots.style import FULL, GREY, PALETTE, styled
+from tcmbench.plots.style import FULL, GREY, PALETTE, logarithmic, styled
 from tcmbench.tables.names import backbone_title, dataset_title, loss_title
 
 if TYPE_CHECKING:
@@ -86,15 +86,10 @@ def _arrow(axes: "Axes", numbers: Any, looks: dict[tuple[str, str], tuple[str, s
 
 def _widen(axes: "Axes") -> None:
     """Make an axis logarithmic where its values span a large factor."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    for axis, lines in ((axes.xaxis, "get_xdata"), (axes.yaxis, "get_ydata")):
-        values = [value for line in axes.lines for value in getattr(line, lines)()]
+    for name in ("x", "y"):
+        values = [value for line in axes.lines for value in getattr(line, f"get_{name}data")()]
         if min(values) > 0 and max(values) / min(values) > WIDE:
-            axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-            axis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_locator(NullLocator())
+            logarithmic(axes, name)
 
 
 def _handles(looks: dict[tuple[str, str], tuple[str, str]]) -> list[Any]:

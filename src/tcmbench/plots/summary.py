@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.plots.frames import require
-from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, styled
+from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, logarithmic, styled
 from tcmbench.tables.cells import Line, Metric, printed_lines, printed_metrics
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _dumbbells(axes: "Axes", rows: Sequence[Row], metric: Metric) -> None:
         axes.plot(tcm, row.height, marker, color=colour, markersize=4.5, markeredgewidth=0)
     values = [row.numbers[f"{metric.key}_{end}"] for row in rows for end in ("base", "tcm")]
     if min(values) > 0 and max(values) / min(values) > WIDE:
-        axes.set_xscale("log")
+        logarithmic(axes, "x")
     else:
         axes.set_xlim(left=0)
     axes.set_xlabel(f"{metric.title} ({metric.unit})\n{_direction(metric)}")
