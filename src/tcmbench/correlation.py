@@ -41,8 +41,7 @@ class Break:
 
     Attributes:
         at: x midway between the last point of `below` and the first of `above`.
-        low: 2.5 % quantile of `at` over resamples of the points.
-        high: 97.5 % quantile.
+        low: 2.5 % quantile of `at` over resamples of the points; `high` is the 97.5 % one.
         gain: BIC of one line minus BIC of the two with their break; above 0 the two fit better
             than their three further parameters would by chance.
         below: the side of smaller x.
