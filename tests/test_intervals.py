@@ -92,6 +92,11 @@ def test_runs_on_other_classes_are_refused(tmp_path):
     write_utility(folders[1], GRID, np.random.default_rng(0).random((11, 7)))
     with pytest.raises(UserError, match="measured on different test classes"):
         row_of(folders)
+    for folder in folders:
+        (folder / "utility.parquet").unlink()
+    write_classes(folders[1], IMAGES[:11], np.full(11, 0.5))
+    with pytest.raises(UserError, match="measured on different test classes"):
+        row_of(folders)
 
 
 def test_runs_with_other_images_are_refused(tmp_path):

@@ -14,7 +14,7 @@ from tcmbench.advisor import advice, advise, groups
 from tcmbench.advisor.names import class_names
 from tcmbench.advisor.page import page
 from tcmbench.advisor.rates import rates_around
-from tcmbench.advisor.resample import _crossing, intervals
+from tcmbench.advisor.resample import _crossing, _pairs, intervals
 from tcmbench.advisor.text import text
 from tcmbench.errors import UserError
 from tcmbench.metrics.inputs import prepare
@@ -183,10 +183,16 @@ def test_pairs_between_groups_against_all_pairs():
 def test_crossing_by_hand():
     grid = np.array([0.0, 1.0, 2.0, 4.0])
     rates = np.array(
-        [[0.0, 0.1, 0.3, 0.5], [0.3, 0.4, 0.5, 0.6], [0, 0, 0, 0.1], [0.0, 0.25, 0.2, 0.5]]
+        [[0.0, 0.1, 0.3, 0.5], [0.3, 0.4, 0.5, 0.6], [0, 0, 0, 0.1], [0.0, 0.25, 0.1, 0.5]]
     )
     # Halfway between 1 and 2; before the first; beyond the last; and a dip does not cross again.
     assert _crossing(grid, rates, 0.2).tolist() == pytest.approx([1.5, 0.0, 4.0, 0.8])
+
+
+def test_pairs_of_drawn_groups_by_hand():
+    table = np.array([[2.0, 3.0], [3.0, 4.0]])
+    # Once each: 2 + 4 + 3 + 3. The first twice: its inner pairs twice, across none.
+    assert _pairs(np.array([[1.0, 1.0], [2.0, 0.0]]), table).tolist() == [12, 4]
 
 
 def test_few_classes_have_no_interval():

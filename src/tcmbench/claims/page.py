@@ -33,7 +33,7 @@ def markdown(entries: Iterable[dict[str, Any]]) -> str:
 
 def section(entries: Iterable[dict[str, Any]]) -> str:
     """Return the table and the rule as HTML, to be put into a page."""
-    head = "".join(f'<th scope="col" class="text">{escape(title)}</th>' for title in HEADER)
+    head = "".join(f'<th scope="col" class="left">{escape(title)}</th>' for title in HEADER)
     body = "\n".join(_row(entry) for entry in entries)
     table = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>"
     return f"{scrolled(TITLE, table)}\n{notes_list(_notes())}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ["dataset", "backbone", "loss"]
-ON_MINIATURES = "on miniatures: what was measured says nothing about the paper's datasets"
+ON_MINIATURES = "on miniatures, which say nothing about the paper's datasets"
 NEEDS_PARETO = "needs the Pareto suite: two backbones, five losses, several batch sizes"
 
 

@@ -44,8 +44,8 @@ tbody:last-child { border-bottom: 2px solid; }
 small { display: block; color: var(--quiet); padding-right: 0.35rem; }
 .notes { color: var(--quiet); font-size: 0.8125rem; padding-left: 1.1rem; max-width: 48rem; }
 .name span { white-space: nowrap; }
-td.left, td.text, th.text { text-align: left; }
-td.text, th.text { white-space: normal; min-width: 12rem; }
+td.left, th.left, td.text, th.text { text-align: left; }
+td.text, th.text { white-space: normal; min-width: 14rem; }
 .narrow table { width: auto; }
 .narrow p { margin: 0.75rem 0; }
 .verdict { font-weight: 600; }
