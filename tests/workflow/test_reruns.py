@@ -5,7 +5,7 @@ import os
 import pytest
 from checkout import QuickSuite
 
-REPORT = {"comparisons": 1, "figure_summary": 1, "figure_utility": 4}
+REPORT = {"comparisons": 1, "claims": 1, "figure_summary": 1, "figure_utility": 4}
 
 
 def scored(runs: int) -> dict[str, int]:

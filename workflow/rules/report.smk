@@ -1,5 +1,5 @@
 # Tables, figures and the texts of the report.
-# Inputs: metrics.json, run.json, utility.parquet of the suite's runs.
+# Inputs: metrics.json, run.json, utility.parquet of the suite's runs; numbers of others in report/.
 # Outputs: results/tables/{suite}/*, results/figures/{suite}/*
 
 TABLES = collect(
@@ -11,6 +11,9 @@ TABLES = collect(
         "comparisons.md",
         "comparisons.tex",
         "comparisons.html",
+        "claims.json",
+        "claims.md",
+        "claims.html",
     ],
 )
 FIGURES = collect(
@@ -31,6 +34,9 @@ rule comparisons:
     input:
         metrics=run_files(RUNS, "metrics.json"),
         records=run_files(RUNS, "run.json"),
+        curves=run_files(RUNS, "utility.parquet"),
+        paper=local(ROOT / "report/paper_results.csv"),
+        published=local(ROOT / "report/published_recall.csv"),
         script=script("aggregate.py"),
         code=code("aggregate.py"),
     output:
@@ -52,14 +58,45 @@ rule comparisons:
         "../../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=4000,
+        runtime=20,
     params:
         folder=subpath(output.csv, parent=True),
         runs=run_files(RUNS),
     shell:
-        "python {input.script} --suite {wildcards.suite} --out {params.folder} {params.runs}"
-        " > {log} 2>&1"
+        "python {input.script} --suite {wildcards.suite} --out {params.folder}"
+        " --paper {input.paper} --published {input.published} {params.runs} > {log} 2>&1"
+
+
+rule claims:
+    input:
+        comparisons="results/tables/{suite}/comparisons.csv",
+        runs="results/tables/{suite}/runs.csv",
+        script=script("claims.py"),
+        code=code("claims.py"),
+    output:
+        json="results/tables/{suite}/claims.json",
+        md="results/tables/{suite}/claims.md",
+        html=report(
+            "results/tables/{suite}/claims.html",
+            caption="../../report/claims.rst",
+            category="Results",
+            labels={"Content": "Claims and verdicts"},
+        ),
+    log:
+        "results/tables/{suite}/claims.log",
+    benchmark:
+        "results/tables/{suite}/claims.benchmark.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        folder=subpath(output.json, parent=True),
+    shell:
+        "python {input.script} --tables {params.folder} --out {params.folder} > {log} 2>&1"
 
 
 rule figure_summary:

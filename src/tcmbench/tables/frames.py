@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.statistics import paired_t_interval
+from tcmbench.tables.intervals import intervals
 from tcmbench.tables.runs import MEASURED, Comparison, MeasuredRun
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ OF_METRICS = (
     "num_classes",
     "num_excluded_classes",
 )
-OF_RECORD = ("wall_time_s", "images_per_second", "peak_memory_mb", "num_parameters")
+# Of the configuration, by the section where it stands: what the suites vary.
+OF_CONFIG = {
+    "optimization": ("batch_size",),
+    "regularizer": ("margin_positive", "margin_negative", "weight_positive", "weight_negative"),
+}
+OF_RECORD = ("wall_time_s", "images_per_second", "peak_memory_mb", "num_parameters", "precision")
 
 
 def runs_frame(runs: Sequence[MeasuredRun], suite: str) -> "pd.DataFrame":
@@ -38,8 +43,12 @@ def runs_frame(runs: Sequence[MeasuredRun], suite: str) -> "pd.DataFrame":
 def comparisons_frame(comparisons: Sequence[Comparison], suite: str) -> "pd.DataFrame":
     """Return one row a comparison: means over seeds of base and tcm, and their difference.
 
-    `<metric>_delta` is tcm minus base; `_delta_low` and `_delta_high` bound its 95 % paired
-    t-interval over seeds and are empty with one seed. `opis_delta_percent` is relative to base.
+    `<metric>_delta` is tcm minus base and `opis_delta_percent` relative to base; `_low` and `_high`
+    bound their 95 % interval, whose kind `interval` says: `paired t` over seeds, `class bootstrap`
+    over the test classes with one seed. What the runs' files do not tell is empty.
+
+    Raises:
+        UserError: as `intervals`.
     """
     import pandas as pd
 
@@ -49,12 +58,18 @@ def comparisons_frame(comparisons: Sequence[Comparison], suite: str) -> "pd.Data
 def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
     run, record = measured.run, measured.record
     git, hardware = record.get("git") or {}, record.get("hardware") or {}
+    config = record.get("config") or {}
     return {
         "dataset": run.dataset,
         "backbone": run.backbone,
         "loss": run.loss,
         "variant": run.variant,
         "seed": run.seed,
+        **{
+            key: (config.get(section) or {}).get(key)
+            for section, keys in OF_CONFIG.items()
+            for key in keys
+        },
         **{key: measured.metrics.get(key) for key in OF_METRICS},
         **{key: record.get(key) for key in OF_RECORD},
         "git_commit": git.get("commit"),
@@ -74,25 +89,29 @@ def _comparison_row(comparison: Comparison, suite: str) -> dict[str, Any]:
         "loss": loss,
         "n_seeds": len(comparison.pairs),
     }
+    bounds, row["interval"] = intervals(comparison)
     for metric in MEASURED:
-        row |= _difference(metric, comparison)
+        row |= _means(metric, comparison) | _bounded(f"{metric}_delta", bounds)
     base, delta = row["opis_base"], row["opis_delta"]
     row["opis_delta_percent"] = 100 * delta / base if base else math.nan
+    row |= _bounded("opis_delta_percent", bounds)
     first = comparison.pairs[0][0]
     return row | {"epsilon": first.metrics["epsilon"], "suite": suite, "scale": first.scale}
 
 
-def _difference(metric: str, comparison: Comparison) -> dict[str, float]:
-    base = [float(pair[0].metrics[metric]) for pair in comparison.pairs]
-    tcm = [float(pair[1].metrics[metric]) for pair in comparison.pairs]
-    differences = [after - before for before, after in zip(base, tcm, strict=True)]
-    interval = (math.nan, math.nan)
-    if len(differences) > 1:
-        interval = paired_t_interval(differences)
+def _means(metric: str, comparison: Comparison) -> dict[str, float]:
+    pairs = comparison.pairs
+    base, tcm = (
+        sum(float(pair[side].metrics[metric]) for pair in pairs) / len(pairs) for side in (0, 1)
+    )
+    differences = [float(tcm.metrics[metric]) - float(base.metrics[metric]) for base, tcm in pairs]
     return {
-        f"{metric}_base": sum(base) / len(base),
-        f"{metric}_tcm": sum(tcm) / len(tcm),
+        f"{metric}_base": base,
+        f"{metric}_tcm": tcm,
         f"{metric}_delta": sum(differences) / len(differences),
-        f"{metric}_delta_low": interval[0],
-        f"{metric}_delta_high": interval[1],
     }
+
+
+def _bounded(name: str, bounds: dict[str, tuple[float, float]]) -> dict[str, float]:
+    low, high = bounds[name]
+    return {f"{name}_low": low, f"{name}_high": high}
