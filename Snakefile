@@ -18,6 +18,8 @@ include: "workflow/rules/weights.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report_inputs.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -32,6 +34,7 @@ rule all:
         TABLES,
         FIGURES,
         DEVIATIONS,
+        PAGE,
 
 
 rule data:

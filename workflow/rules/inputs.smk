@@ -177,18 +177,3 @@ def stored_view(wildcards):
 def view_option(wildcards, input):
     """Where the decoded test images are, if they are stored."""
     return f"--view {input.view}" if input.view else ""
-
-
-# Report
-
-
-def run_files(runs, name=""):
-    """One file of each run, or the runs' folders."""
-    return [f"{run.folder}/{name}".rstrip("/") for run in runs]
-
-
-def of_dataset(name=""):
-    """The same for the suite's runs on the dataset of a job."""
-    return lambda wildcards: run_files(
-        [run for run in RUNS if run.dataset == wildcards.dataset], name
-    )

@@ -6,8 +6,8 @@ from html import escape
 from tcmbench.tables.style import CSS
 
 
-def document(title: str, body: str) -> str:
-    """Return a whole page around `body`, which is HTML already; `title` is plain text."""
+def document(title: str, body: str, head: str = "") -> str:
+    """Return a whole page around `body`; both it and `head` are HTML, `title` is plain text."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -17,6 +17,7 @@ def document(title: str, body: str) -> str:
 <style>
 {CSS}
 </style>
+{head}
 </head>
 <body>
 <h1>{escape(title)}</h1>
