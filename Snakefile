@@ -19,6 +19,7 @@ include: "workflow/rules/train.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report_inputs.smk"
+include: "workflow/rules/entries.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
@@ -33,6 +34,7 @@ rule all:
     input:
         TABLES,
         FIGURES,
+        ENTRIES,
         DEVIATIONS,
         PAGE,
 

@@ -37,6 +37,14 @@ def parser() -> argparse.ArgumentParser:
     add("--paper", type=Path, metavar="FILE.csv", help="the paper's table")
     add("--published", type=Path, metavar="FILE.csv", help="R@1 of base losses in their papers")
     add(
+        "--entry",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FOLDER", "TITLE"),
+        help="measured embeddings made elsewhere, and how they are called in print",
+    )
+    add(
         "--out",
         type=Path,
         default=Path("results/index.html"),
@@ -63,6 +71,7 @@ def command(arguments: argparse.Namespace) -> None:
         arguments.captions,
         arguments.paper,
         arguments.published,
+        [(Path(folder), title) for folder, title in arguments.entry],
     )
     folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)
     for note in write_page(folders, arguments.suite, arguments.out, material):

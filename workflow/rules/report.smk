@@ -120,6 +120,7 @@ rule page:
         records=run_files(RUNS, "run.json"),
         curves=run_files(RUNS, "utility.parquet"),
         figures=FIGURES,
+        entries=[MEASURED_ENTRIES, ENTRIES],
         captions=CAPTIONS,
         paper=local(ROOT / "report/paper_results.csv"),
         published=local(ROOT / "report/published_recall.csv"),
@@ -139,10 +140,9 @@ rule page:
         runtime=20,
     params:
         suite=SUITE,
-        figures=f"results/figures/{SUITE}",
-        captions=local(ROOT / "report"),
+        entries=entry_options(),
         runs=run_files(RUNS),
     shell:
-        "python {input.script} --suite {params.suite} --figures {params.figures}"
-        " --captions {params.captions} --paper {input.paper} --published {input.published}"
-        " --out {output} {params.runs} > {log} 2>&1"
+        "python {input.script} --suite {params.suite}"
+        " --paper {input.paper} --published {input.published}"
+        " --out {output} {params.entries} {params.runs} > {log} 2>&1"

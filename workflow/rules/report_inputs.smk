@@ -60,3 +60,24 @@ def figure_names():
         names += [f"deployer_{name}", f"training_{name}"]
         names.append(f"neighbours_{name}_{first.backbone}_{first.loss}")
     return names
+
+
+# Entries
+
+
+def entry_embeddings(wildcards):
+    """The file of an entry of the suite."""
+    try:
+        return GRID["entries"][wildcards.entry]["embeddings"]
+    except KeyError:
+        raise WorkflowError(
+            f"suite '{SUITE}' has no entry '{wildcards.entry}'; add it to config.yaml"
+        ) from None
+
+
+def entry_options():
+    """Folder and title of each entry, as words of a command."""
+    return " ".join(
+        f"--entry results/entries/{name} {shlex.quote(entry.get('title', name))}"
+        for name, entry in GRID["entries"].items()
+    )

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from tcmbench.claims.page import section
 from tcmbench.claims.write import judged
+from tcmbench.entries.read import read_entries
+from tcmbench.entries.table import TITLE as ENTRIES
+from tcmbench.entries.table import section as entries_section
 from tcmbench.errors import UserError
 from tcmbench.files import atomic_path
 from tcmbench.page.behaviour import CSS, SCRIPT
@@ -37,6 +40,7 @@ class Material:
     captions: Path | None = None
     paper: Path | None = None
     published: Path | None = None
+    entries: Sequence[tuple[Path, str]] = ()
 
 
 def write_page(folders: Sequence[Path], suite: str, out: Path, material: Material) -> list[str]:
@@ -59,7 +63,8 @@ def write_page(folders: Sequence[Path], suite: str, out: Path, material: Materia
     missing = [path for path in folders if path not in done]
     runs = read_runs(done) if done else []
     results, left_out = _results(runs, suite, material)
-    body = "\n".join([_head(runs, suite), _state(len(done), missing), results, _runs(runs)])
+    parts = [_head(runs, suite), _state(len(done), missing), results]
+    body = "\n".join([*parts, _entries(material.entries), _runs(runs)])
     with atomic_path(out) as temporary:
         head = f"<style>\n{CSS}\n</style>"
         page = document(TITLE, f"{body}\n<script>\n{SCRIPT}\n</script>", head)
@@ -129,6 +134,16 @@ def _figures(runs: Sequence[MeasuredRun], suite: str, material: Material) -> str
     if material.figures and material.captions:
         shown = pictures(material.figures, material.captions, suite, runs[0].scale)
     return shown or "<p>None is drawn yet.</p>"
+
+
+def _entries(named: Sequence[tuple[Path, str]]) -> str:
+    """Return the table of embeddings made elsewhere; name those that are not measured yet."""
+    done = [(path, title) for path, title in named if (path / "metrics.json").is_file()]
+    missing = [escape(title) for path, title in named if (path, title) not in done]
+    parts = [f'<h2 id="entries">{ENTRIES}</h2>'] if named else []
+    parts += [entries_section(read_entries(done))] if done else []
+    parts += [f"<p>Not measured yet: {', '.join(missing)}.</p>"] if missing else []
+    return "\n".join(parts)
 
 
 def _runs(runs: Sequence[MeasuredRun]) -> str:

@@ -33,7 +33,7 @@ Y_LABEL = "utility U(d)\n(F-score of sensitivity and specificity)"
 def draw_pairs(pairs: Sequence[tuple[Curves, Curves]]) -> "Figure":
     """Draw one row a backbone and loss: base left, +TCM right."""
     with styled():
-        figure, grid = _grid(rows=len(pairs))
+        figure, grid = panel_grid(rows=len(pairs))
         limits = x_limits(curves for pair in pairs for curves in pair)
         for axes_row, pair in zip(grid, pairs, strict=True):
             for axes, curves in zip(axes_row, pair, strict=True):
@@ -51,7 +51,7 @@ def draw_variant(pairs: Sequence[tuple[Curves, Curves]], variant: str) -> "Figur
     """Draw one variant's panels alone, on the axes that both variants share."""
     chosen = [pair[list(VARIANTS).index(variant)] for pair in pairs]
     with styled():
-        figure, grid = _grid(rows=-(-len(chosen) // 2))
+        figure, grid = panel_grid(rows=-(-len(chosen) // 2))
         limits = x_limits(curves for pair in pairs for curves in pair)
         panels = grid.ravel()
         for axes, curves in zip(panels, chosen, strict=False):
@@ -135,7 +135,8 @@ def shares(utility: "NDArray[np.float64]") -> "NDArray[np.float64]":
     return share
 
 
-def _grid(rows: int) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.object_]]]":
+def panel_grid(rows: int) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.object_]]]":
+    """Return a figure of `rows` by two panels on the same axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(FULL, FRAME_HEIGHT + ROW_HEIGHT * rows), layout="constrained")
@@ -144,12 +145,17 @@ def _grid(rows: int) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.o
 
 
 def _frame(figure: "Figure", curves: Curves, title: str) -> None:
+    run = curves.run
+    dataset = dataset_title(run.run.dataset, run.scale)
+    label_frame(figure, curves, f"{dataset}: {title} (seed {run.run.seed})")
+
+
+def label_frame(figure: "Figure", curves: Curves, title: str) -> None:
+    """Write title, y label and legend around the panels; `curves` is one of them."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    run = curves.run
-    dataset = dataset_title(run.run.dataset, run.scale)
-    figure.suptitle(f"{dataset}: {title} (seed {run.run.seed})")
+    figure.suptitle(title)
     figure.supylabel(Y_LABEL, fontsize=7, multialignment="center")
     figure.legend(
         handles=[
