@@ -1,6 +1,7 @@
 """Embeddings made elsewhere: their table, their figure, their place on the page."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_table_and_figure(tmp_path):
     html = (tmp_path / "t/entries.html").read_text()
     assert (
         '<th scope="row" class="name">My &lt;model&gt;</th><td>62.5</td><td>7.89</td>'
-        "<td>40</td><td>0.800 to 1.000</td><td>54,321</td><td>6</td>"
+        "<td>40.0</td><td>0.800 to 1.000</td><td>54,321</td><td>6</td>"
     ) in html
     assert "10%-OPIS" in html
     drawn = (tmp_path / "f/entries.svg").read_text()
@@ -65,11 +66,15 @@ def test_what_cannot_be_shown_is_said(tmp_path):
 def test_the_page_shows_what_is_measured_and_names_the_rest(tmp_path):
     mine = write_entry(tmp_path, "mine", opis=0.00789)
     entries = [(mine, "My model"), (tmp_path / "entries/later", "A <later> one")]
+    write_entries(entries[:1], tmp_path / "t", tmp_path / "f")
     out = tmp_path / "index.html"
-    write_page(write_pair(tmp_path / "runs"), "x", out, Material(entries=entries))
+    shown = Material(tmp_path / "f", ROOT / "report", entries=entries)
+    write_page(write_pair(tmp_path / "runs"), "x", out, shown)
     text = out.read_text()
     assert '<th scope="row" class="name">My model</th>' in text
     assert "Not measured yet: A &lt;later&gt; one." in text
+    identifiers = re.findall(r' id="([^"]*)"', text)
+    assert len(identifiers) == len(set(identifiers))
     write_page(write_pair(tmp_path / "others"), "x", out, Material())
     assert "made elsewhere" not in out.read_text()
 

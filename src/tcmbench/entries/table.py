@@ -57,8 +57,8 @@ def _row(entry: Entry) -> str:
     found = entry.measured.metrics
     cells = (
         f"{100 * found['recall_at_1']:.1f}",
-        f"{1e3 * found['opis']:.3g}",
-        f"{1e3 * found['epsilon_opis']:.3g}",
+        f"{1e3 * found['opis']:#.3g}".rstrip("."),
+        f"{1e3 * found['epsilon_opis']:#.3g}".rstrip("."),
         f"{found['d_min']:.3f} to {found['d_max']:.3f}",
         f"{found['num_images']:,}",
         f"{found['num_classes']:,}",

@@ -5,7 +5,6 @@ from pathlib import Path
 from tcmbench import datasets
 from tcmbench.config import check, runs
 from tcmbench.errors import UserError, nearest
-from tcmbench.losses import available_losses
 
 
 def expected_folders(path: Path, suite: str) -> list[Path]:
@@ -26,7 +25,9 @@ def expected_folders(path: Path, suite: str) -> list[Path]:
         raise UserError(f"{path} does not exist; name the run folders instead") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML ({error}); repair it") from None
-    config = check(raw, datasets.names(), available_losses())
+    # Whether each loss is there is for the training to check: looking takes torch.
+    losses = raw.get("losses", {}) if isinstance(raw, dict) else {}
+    config = check(raw, datasets.names(), losses)
     if suite not in config["suites"]:
         raise UserError(f"{path} has no suite '{suite}'; {nearest(suite, config['suites'])}")
     return [Path(run.folder) for run in runs(config, suite)]

@@ -20,7 +20,7 @@ KINDS = {
     "deployer_": "Error rates at one threshold",
     "neighbours_": "Nearest neighbours inside one threshold",
     "training_": "Training curves",
-    "entries": "Embeddings made elsewhere",
+    "entries": "Utility of each class of embeddings made elsewhere",
 }
 VARIANTS = {"": "pair", "_base": "base", "_tcm": "tcm"}
 # Larger drawings are shown as pixels: thousands of lines make a page slow.

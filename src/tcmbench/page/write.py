@@ -140,8 +140,8 @@ def _entries(named: Sequence[tuple[Path, str]]) -> str:
     """Return the table of embeddings made elsewhere; name those that are not measured yet."""
     done = [(path, title) for path, title in named if (path / "metrics.json").is_file()]
     missing = [escape(title) for path, title in named if (path, title) not in done]
-    parts = [f'<h2 id="entries">{ENTRIES}</h2>'] if named else []
-    parts += [entries_section(read_entries(done))] if done else []
+    parts = [f'<h2 id="elsewhere">{ENTRIES}</h2>'] if named else []
+    parts += [f'<div class="narrow">{entries_section(read_entries(done))}</div>'] if done else []
     parts += [f"<p>Not measured yet: {', '.join(missing)}.</p>"] if missing else []
     return "\n".join(parts)
 
