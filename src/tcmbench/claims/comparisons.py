@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.claims.claim import Claim, Finding
-from tcmbench.tables.names import backbone_title, dataset_title, loss_title
+from tcmbench.tables.names import backbone_title, dataset_title, row_loss_title
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,7 +66,7 @@ def findings(frame: "pd.DataFrame") -> list[tuple[Claim, Finding]]:
 def row_title(row: "pd.Series[Any]") -> str:
     """Name a comparison in print."""
     names = dataset_title(row["dataset"], row["scale"]), backbone_title(row["backbone"])
-    return " ".join((*names, loss_title(row["loss"])))
+    return " ".join((*names, row_loss_title(row)))
 
 
 def _count(frame: "pd.DataFrame", column: str, *, rising: bool) -> Finding:

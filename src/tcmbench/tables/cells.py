@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tcmbench.tables.names import backbone_title, dataset_title, loss_title
+from tcmbench.tables.names import backbone_title, dataset_title, row_loss_title
 from tcmbench.tables.runs import MEASURED
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def printed_lines(frame: "pd.DataFrame", metrics: Sequence[Metric]) -> list[Line
         Line(
             dataset_title(row["dataset"], row["scale"]),
             backbone_title(row["backbone"]),
-            loss_title(row["loss"]),
+            row_loss_title(row),
             f"n = {row['n_seeds']}, {row['interval']}",
             tuple(_cells(row, metric) for metric in metrics),
         )

@@ -1,10 +1,12 @@
 """Tidy tables: one row a run, one row a comparison."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tcmbench.sweeps import REGULARIZER, leaf, parsed
 from tcmbench.tables.intervals import intervals
+from tcmbench.tables.names import said
 from tcmbench.tables.runs import MEASURED, Comparison, MeasuredRun
 
 if TYPE_CHECKING:
@@ -33,11 +35,13 @@ def runs_frame(runs: Sequence[MeasuredRun], suite: str) -> "pd.DataFrame":
     """Return one row a run: identity, measures, cost, code version and machine.
 
     Units: `recall_at_1` and `map_at_r` are shares, `d_*` L2 distances of unit vectors,
-    `wall_time_s` seconds, `peak_memory_mb` MB. What a run did not record is an empty cell.
+    `wall_time_s` seconds, `peak_memory_mb` MB. What a run did not record is an empty cell. `loss`
+    is without swept settings, which have columns of their own.
     """
     import pandas as pd
 
-    return pd.DataFrame([_run_row(run, suite) for run in runs])
+    swept = swept_settings(runs)
+    return pd.DataFrame([_run_row(run, suite) | _values(run, swept) for run in runs])
 
 
 def comparisons_frame(comparisons: Sequence[Comparison], suite: str) -> "pd.DataFrame":
@@ -45,14 +49,31 @@ def comparisons_frame(comparisons: Sequence[Comparison], suite: str) -> "pd.Data
 
     `<metric>_delta` is tcm minus base and `opis_delta_percent` relative to base; `_low` and `_high`
     bound their 95 % interval, whose kind `interval` says: `paired t` over seeds, `class bootstrap`
-    over the test classes with one seed. What the runs' files do not tell is empty.
+    over the test classes with one seed. What the runs' files do not tell is empty. Where settings
+    are swept, each has a column, and `setting` has them in words.
 
     Raises:
         UserError: as `intervals`.
     """
     import pandas as pd
 
-    return pd.DataFrame([_comparison_row(comparison, suite) for comparison in comparisons])
+    swept = swept_settings([run for one in comparisons for pair in one.pairs for run in pair])
+    return pd.DataFrame([_comparison_row(comparison, suite, swept) for comparison in comparisons])
+
+
+def swept_settings(runs: Iterable[MeasuredRun]) -> list[str]:
+    """Return the settings that any of the runs' folders name, with their sections, sorted."""
+    return sorted({key for run in runs for key in parsed(run.run.loss)[1]})
+
+
+def _values(measured: MeasuredRun, swept: Sequence[str]) -> dict[str, float | None]:
+    """Return the values of swept settings as they were in a run, also where they are the usual."""
+    config = measured.record.get("config") or {}
+    point = parsed(measured.run.loss)[1]
+    sections = [config.get(name) or {} for name in ("optimization", "model", "view")]
+    known = {key: value for section in sections for key, value in section.items()}
+    known |= {f"{REGULARIZER}{k}": v for k, v in (config.get("regularizer") or {}).items()}
+    return {leaf(key): point.get(key, known.get(key)) for key in swept}
 
 
 def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
@@ -62,7 +83,7 @@ def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
     return {
         "dataset": run.dataset,
         "backbone": run.backbone,
-        "loss": run.loss,
+        "loss": parsed(run.loss)[0],
         "variant": run.variant,
         "seed": run.seed,
         **{
@@ -81,12 +102,13 @@ def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
     }
 
 
-def _comparison_row(comparison: Comparison, suite: str) -> dict[str, Any]:
+def _comparison_row(comparison: Comparison, suite: str, swept: Sequence[str]) -> dict[str, Any]:
     dataset, backbone, loss = comparison.cell
     row: dict[str, Any] = {
         "dataset": dataset,
         "backbone": backbone,
-        "loss": loss,
+        "loss": parsed(loss)[0],
+        **_setting(comparison.pairs[0][1], swept),
         "n_seeds": len(comparison.pairs),
     }
     bounds, row["interval"] = intervals(comparison)
@@ -97,6 +119,15 @@ def _comparison_row(comparison: Comparison, suite: str) -> dict[str, Any]:
     row |= _bounded("opis_delta_percent", bounds)
     first = comparison.pairs[0][0]
     return row | {"epsilon": first.metrics["epsilon"], "suite": suite, "scale": first.scale}
+
+
+def _setting(tcm: MeasuredRun, swept: Sequence[str]) -> dict[str, Any]:
+    """Return the columns of swept settings; none where nothing is swept."""
+    if not swept:
+        return {}
+    values = _values(tcm, swept)
+    words = [said(key, value) for key, value in values.items() if value is not None]
+    return values | {"setting": ", ".join(words), "as_configured": "~" not in tcm.run.loss}
 
 
 def _means(metric: str, comparison: Comparison) -> dict[str, float]:

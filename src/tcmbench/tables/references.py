@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ("dataset", "backbone", "loss")
+# In place of a cell whose settings are not the configuration's.
+UNKNOWN = ("", "", "")
 # Column: (what it is divided by to be in our units, least, most), of the number as typed in.
 PAPER = {
     "recall_at_1_tcm": (100.0, 0.0, 100.0),
@@ -68,12 +70,15 @@ def read_published(path: Path | str) -> Numbers:
 def add_references(frame: "pd.DataFrame", paper: Numbers, published: Numbers) -> "pd.DataFrame":
     """Append `paper_*` and `published_*` columns where a row of a full-scale frame has any.
 
-    A miniature only bears the name of a dataset, so it is never set beside the paper's numbers.
+    A miniature only bears the name of a dataset, so it is never set beside the paper's numbers, and
+    neither is a run with other settings than the configuration's.
     """
     if (frame["scale"] == MINIATURE).any():
         return frame
     frame = frame.copy()
-    cells = [tuple(row) for row in frame[list(CELL)].itertuples(index=False)]
+    usual = frame.get("as_configured", [True] * len(frame))
+    rows = frame[list(CELL)].itertuples(index=False)
+    cells = [tuple(row) if plain else UNKNOWN for row, plain in zip(rows, usual, strict=True)]
     for prefix, numbers, columns in (("paper", paper, PAPER), ("published", published, PUBLISHED)):
         if any(cell in numbers for cell in cells):
             for column in columns:
