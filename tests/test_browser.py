@@ -153,7 +153,8 @@ def test_paper_shows_every_figure(opened, page):
     assert printed.startswith(b"%PDF")
     shown = "[...document.images].filter(image => image.offsetParent)"
     assert opened.run(f"{shown}.every(image => image.complete && image.naturalWidth > 0)")
-    opened.call("Emulation.setEmulatedMedia", media="print")
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    opened.call("Emulation.setEmulatedMedia", media="print", features=dark)
     assert lightness(opened.run("getComputedStyle(document.body).color")) < 60
     assert opened.run("getComputedStyle(document.querySelector('nav')).display") == "none"
     opened.call("Emulation.setEmulatedMedia", media="")

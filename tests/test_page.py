@@ -187,6 +187,13 @@ def test_claims_stand_between_table_and_figures(tmp_path):
     assert any(name.startswith("claim-") for name in tree.values("id"))
 
 
+@pytest.mark.parametrize("suite", ["paper", "pareto_small"])
+def test_the_pareto_suite_judges_the_claims_about_its_settings(tmp_path, suite):
+    out = tmp_path / "index.html"
+    write_page(write_three(tmp_path), suite, out, Material())
+    assert ("needs the Pareto suite" in out.read_text()) == (suite == "paper")
+
+
 def test_figures_come_in_order_small_ones_as_vectors(tmp_path):
     figures = tmp_path / "figures"
     utility = [f"utility_{name}{look}" for name in ("cub", "sop") for look in ("", "_base", "_tcm")]

@@ -85,8 +85,10 @@ rule claims:
         runtime=5,
     params:
         folder=subpath(output.json, parent=True),
+        pareto=pareto_option,
     shell:
-        "python {input.script} --tables {params.folder} --out {params.folder} > {log} 2>&1"
+        "python {input.script} --tables {params.folder} --out {params.folder} {params.pareto}"
+        " > {log} 2>&1"
 
 
 rule deviations:

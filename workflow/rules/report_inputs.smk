@@ -62,6 +62,12 @@ def figure_names():
     return names
 
 
+def pareto_option(wildcards):
+    """The Pareto suite judges the claims about its own settings."""
+    runs = f"results/tables/{wildcards.suite}/runs.csv"
+    return f"--pareto {runs}" if wildcards.suite.startswith("pareto") else ""
+
+
 # Entries
 
 

@@ -110,7 +110,8 @@ def _results(runs: Sequence[MeasuredRun], suite: str, material: Material) -> tup
     )
     metrics = printed_metrics(frame)
     rows = table(comparisons, frame, metrics, printed_lines(frame, metrics))
-    claims = section(judged(frame, runs_frame(runs, suite)))
+    by_run = runs_frame(runs, suite)
+    claims = section(judged(frame, by_run, by_run if suite.startswith("pareto") else None))
     parts = [
         ("Table", f"{rows}\n{notes_list([*table_notes(comparisons, frame, suite), *left_out])}"),
         ("Claims", f'<div class="claims">{claims}</div>'),
