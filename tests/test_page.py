@@ -97,6 +97,14 @@ def test_values_to_sort_by_are_not_rounded(tmp_path):
     assert "0.00123456789" in tree.values("data-value")
 
 
+def test_each_column_sorts_by_its_own_values(tmp_path):
+    base, tcm = {"opis": 0.25, "epsilon_opis": 0.5}, {"opis": 0.125, "epsilon_opis": 0.75}
+    runs = write_pair(tmp_path, base=base | {"recall_at_1": 0.5}, tcm=tcm | {"recall_at_1": 0.75})
+    _, tree, _ = made(tmp_path, runs)
+    recall, opis = ["0.5", "0.75", "0.25"], ["0.25", "0.125", "-0.125", "-50.0"]
+    assert tree.values("data-value")[2:] == [*recall, *opis, "0.5", "0.75", "0.25"]
+
+
 def test_each_row_links_to_both_of_its_runs(tmp_path):
     text, tree, _ = made(tmp_path, write_three(tmp_path))
     names = tree.values("id")
