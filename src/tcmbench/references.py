@@ -20,11 +20,6 @@ def check_names(config: Config, datasets: Collection[str], losses: Collection[st
     """
     suites = config["suites"]
     _known("suite", [config["suite"]], suites)
-    for name, suite in suites.items():
-        _known(f"suites.{name}.datasets", suite["datasets"], datasets)
-        _known(f"suites.{name}.backbones", suite["backbones"], config["backbones"])
-        _known(f"suites.{name}.losses", suite.get("losses", []), config["losses"])
-        _check_sweep(f"suites.{name}.sweep", suite["sweep"])
     for name, loss in config["losses"].items():
         _known(f"losses.{name}.suites", loss.get("suites", []), suites)
         if "file" in loss and "class" in loss:
@@ -33,6 +28,11 @@ def check_names(config: Config, datasets: Collection[str], losses: Collection[st
             )
         if not {"file", "class"} & set(loss) and loss["rule"] == "generated":
             _known("losses", [name], losses)
+    for name, suite in suites.items():
+        _known(f"suites.{name}.datasets", suite["datasets"], datasets)
+        _known(f"suites.{name}.backbones", suite["backbones"], config["backbones"])
+        _known(f"suites.{name}.losses", suite.get("losses", []), config["losses"])
+        _check_sweep(f"suites.{name}.sweep", suite["sweep"])
     _known("layouts", config["layouts"], datasets)
     known = {
         "scale": ("full", "miniature"),
