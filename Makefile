@@ -20,6 +20,7 @@ report: setup
 	$(RUN) snakemake --config suite=quick --report $(REPORT) --report-stylesheet report/report.css --quiet
 	@echo "table:  results/tables/quick/comparisons.md"
 	@echo "report: $(REPORT)"
+	@echo "page:   results/index.html"
 
 # Everything that has to hold before a change is merged.
 test: setup lint

@@ -18,6 +18,9 @@ include: "workflow/rules/weights.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report_inputs.smk"
+include: "workflow/rules/entries.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -31,7 +34,9 @@ rule all:
     input:
         TABLES,
         FIGURES,
+        ENTRIES,
         DEVIATIONS,
+        PAGE,
 
 
 rule data:

@@ -19,11 +19,24 @@ def parser() -> argparse.ArgumentParser:
     builder.add_argument("--suite", required=True, help="name of the suite, for the footnote")
     builder.add_argument("--out", required=True, type=Path, help="folder for the tables")
     builder.add_argument(
+        "--paper",
+        type=Path,
+        metavar="FILE.csv",
+        help="the paper's table (report/paper_results.csv)",
+    )
+    builder.add_argument(
+        "--published",
+        type=Path,
+        metavar="FILE.csv",
+        help="R@1 of base losses in their own papers (report/published_recall.csv)",
+    )
+    builder.add_argument(
         "runs",
         nargs="+",
         type=Path,
         metavar="RUN_FOLDER",
-        help="{dataset}/{backbone}/{loss}/{base|tcm}/seed{number} with metrics.json and run.json",
+        help="{dataset}/{backbone}/{loss}/{base|tcm}/seed{number} with metrics.json and run.json; "
+        "intervals of one seed also need utility.parquet and classes.parquet",
     )
     return builder
 
@@ -32,7 +45,10 @@ def command(arguments: argparse.Namespace) -> None:
     """Write the tables; name on standard error each run that found no partner."""
     from tcmbench.tables import write_tables
 
-    for note in write_tables(arguments.runs, arguments.suite, arguments.out):
+    notes = write_tables(
+        arguments.runs, arguments.suite, arguments.out, arguments.paper, arguments.published
+    )
+    for note in notes:
         print(f"note: {note}", file=sys.stderr)
 
 

@@ -30,8 +30,8 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Print the table, or put it into a document."""
-    from tcmbench.config import load_schema
     from tcmbench.files import atomic_path
+    from tcmbench.schema import load_schema
 
     table = markdown(load_schema())
     if arguments.write is None:

@@ -12,7 +12,7 @@ def parser() -> argparse.ArgumentParser:
         description="Compose real digit scans into a small data set and pack it in the public "
         "archives' layout, with expected.json (their SHA-256 and the counts of the split)."
     )
-    build.add_argument("--dataset", required=True, help="cub, cars196, sop or inat2018")
+    build.add_argument("--dataset", required=True, help="cub, cars196, sop, inat2018 or mnist")
     build.add_argument("--out", required=True, type=Path, help="folder for the archives")
     build.add_argument(
         "--seed", type=int, default=0, help="same seed, same bytes (default: %(default)s)"

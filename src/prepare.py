@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         "whole; an interrupted call is continued by the next; images that are there already are "
         "not unpacked again."
     )
-    described.add_argument("--dataset", required=True, help="cub, cars196, sop or inat2018")
+    described.add_argument("--dataset", required=True, help="cub, cars196, sop, inat2018 or mnist")
     described.add_argument(
         "--archives", required=True, type=Path, help="folder with the archives, as downloaded"
     )

@@ -73,3 +73,15 @@ def write_utility(folder: Path, thresholds: Any, utility: Any) -> None:
     )
     # Order of rows is no part of the contract.
     table.sample(frac=1, random_state=0).to_parquet(folder / "utility.parquet")
+
+
+def write_classes(folder: Path, images: Any, recall: Any) -> None:
+    """Write classes.parquet: images [C] and R@1 [C] of the classes 10, 11, ..."""
+    table = pd.DataFrame(
+        {
+            "class": np.arange(10, 10 + len(images)),
+            "num_images": images,
+            "recall_at_1": recall,
+        }
+    )
+    table.sample(frac=1, random_state=0).to_parquet(folder / "classes.parquet")

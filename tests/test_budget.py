@@ -9,9 +9,10 @@ import yaml
 
 import budget as door
 from tcmbench.budget import Rates, costs, given, measured, table
-from tcmbench.config import SCHEMA, check
+from tcmbench.config import check
 from tcmbench.errors import UserError
 from tcmbench.manifests import Item, write_manifest
+from tcmbench.schema import SCHEMA
 from tiny_data import exit_code
 
 ROOT = SCHEMA.parents[2]
@@ -22,7 +23,7 @@ HEADER = "backbone,loss,way,batch_size,chunk_size,images_per_second,device\n"
 def config(**plan: Any) -> Any:
     raw = yaml.safe_load((ROOT / "config.yaml").read_text())
     raw["recipes"].append({"where": {"scale": "full"}, "set": plan or {"gamma": 0.3}})
-    return check(raw, DATASETS, ("smooth_ap", "recall_at_k"))
+    return check(raw, (*DATASETS, "mnist"), ("smooth_ap", "recall_at_k"))
 
 
 def cells(rates: Rates, folder: Path, **plan: Any) -> dict[tuple[str, str, str], Any]:
@@ -63,7 +64,7 @@ def test_kept_chunks_are_embedded_once(
 def test_seeds_and_variants_are_counted(tmp_path: Path) -> None:
     raw = yaml.safe_load((ROOT / "config.yaml").read_text())
     raw["suites"]["paper"] |= {"seeds": [0, 1, 2], "datasets": ["cub"]}
-    found = costs(check(raw, DATASETS, ("smooth_ap", "recall_at_k")), RATES, tmp_path)
+    found = costs(check(raw, (*DATASETS, "mnist"), ("smooth_ap", "recall_at_k")), RATES, tmp_path)
     assert [cost.runs for cost in found] == [6] * 4
     assert found[0].total == pytest.approx(6 * found[0].hours)
 

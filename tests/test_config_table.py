@@ -8,8 +8,8 @@ import yaml
 
 import config_table
 from readme import README, ROOT, region
-from tcmbench.config import load_schema
 from tcmbench.errors import UserError
+from tcmbench.schema import load_schema
 
 
 def test_the_configuration_table_is_generated():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -86,13 +87,67 @@ def test_an_odd_number_of_panels_leaves_no_empty_axes(tmp_path):
     assert [axes.get_visible() for axes in figure.axes] == [True, False]
 
 
-@pytest.mark.parametrize(("classes", "rasterized"), [(500, False), (501, True)])
-def test_many_classes_are_rasterized(tmp_path, classes, rasterized):
+@pytest.mark.parametrize(("classes", "lines"), [(500, True), (501, False)])
+def test_many_classes_are_shaded_instead_of_drawn(tmp_path, classes, lines):
     pairs, _ = curves.read_pairs(write_curves(tmp_path, classes=classes), "cub")
-    left, right = utility.draw_pairs(pairs).axes
-    assert thin_lines(left).get_rasterized() is rasterized
-    assert thin_lines(right).get_rasterized() is rasterized
-    assert not left.lines[-1].get_rasterized()
+    figure = utility.draw_pairs(pairs)
+    for axes in figure.axes:
+        assert len(axes.collections) == lines
+        assert len(axes.images) == (not lines)
+        assert len(axes.lines) == 3
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert ("one class" in legend) is lines
+    assert ("share of the classes, darker is more" in legend) is not lines
+    if not lines:
+        (image,) = figure.axes[0].images
+        assert image.get_extent() == pytest.approx([*BASE_RANGE, 0, 1])
+        assert image.origin == "lower"
+        # Summed over a column, the shares are all classes.
+        np.testing.assert_allclose(image.get_array().sum(axis=0), 1)
+
+
+def test_shares_count_the_curves_in_each_step_by_hand():
+    # Two flat curves and one that rises from 0 to 1: half way it is at 0.5.
+    share = utility.shares(np.array([[0.2, 0.2, 0.2], [1.0, 1.0, 1.0], [0.0, 0.5, 1.0]]))
+    assert share.shape == (utility.BINS, utility.COLUMNS)
+    np.testing.assert_allclose(share.sum(axis=0), 1)
+    np.testing.assert_allclose(share[int(0.2 * utility.BINS)], 1 / 3, atol=0.34)
+    assert (share[int(0.2 * utility.BINS)] >= 1 / 3 - 1e-12).all()
+    # 1 belongs to the highest step.
+    assert (share[-1] >= 1 / 3 - 1e-12).all()
+    rising = share.copy()
+    rising[int(0.2 * utility.BINS)] -= 1 / 3
+    rising[-1] -= 1 / 3
+    heights = (rising > 0.3).argmax(axis=0) / utility.BINS
+    wanted = (np.arange(utility.COLUMNS) + 0.5) / utility.COLUMNS
+    np.testing.assert_allclose(heights, wanted, atol=1 / utility.BINS)
+
+
+def test_shares_follow_each_curve_exactly():
+    generator = np.random.default_rng(0)
+    values = generator.uniform(0, 1, (40, 6))
+    share = utility.shares(values)
+    at = (np.arange(utility.COLUMNS) + 0.5) / utility.COLUMNS * 5
+    for column in range(0, utility.COLUMNS, 13):
+        heights = [np.interp(at[column], range(6), curve) for curve in values]
+        wanted, _ = np.histogram(heights, bins=utility.BINS, range=(0, 1))
+        np.testing.assert_allclose(share[:, column], wanted / 40)
+
+
+def test_sops_classes_are_drawn_in_seconds(tmp_path):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path, classes=11_316), "cub")
+    started = time.process_time()
+    style.save(utility.draw_pairs(pairs), tmp_path, "figure")
+    # Measured: 2 s. As single lines it took 20 s.
+    assert time.process_time() - started < 10
+    for suffix in ("svg", "pdf", "png"):
+        assert (tmp_path / f"figure.{suffix}").stat().st_size < 1_000_000
+
+
+def test_one_class_and_one_comparison(tmp_path):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path, classes=1), "cub")
+    left, _ = utility.draw_pairs(pairs).axes
+    assert len(thin_lines(left).get_segments()) == 1
 
 
 def test_lowest_common_seed_is_drawn(tmp_path):
@@ -203,6 +258,23 @@ def test_summary_of_a_wide_range_is_logarithmic(tmp_path, opis, scale):
     assert figure.axes[0].get_xscale() == scale
 
 
+def test_summary_says_which_kind_of_interval_it_draws(tmp_path):
+    frame = comparisons(tmp_path, (0.6, 0.001))
+    frame[["recall_at_1_delta_low", "recall_at_1_delta_high"]] = 0.05, 0.12
+    frame["interval"] = "class bootstrap"
+    figure = summary.draw_summary(frame)
+    drawn = [line.get_xdata() for line in figure.axes[1].lines if len(line.get_xdata()) == 2]
+    assert any(np.allclose(x, [5, 12]) for x in drawn)
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[-1] == "95 % interval, n = 1, class bootstrap"
+
+
+def test_summary_of_an_older_table(tmp_path):
+    frame = comparisons(tmp_path, (0.6, 0.001)).drop(columns="interval")
+    with pytest.raises(UserError, match="no column 'interval'; make it with"):
+        summary.draw_summary(frame)
+
+
 def test_summary_draws_intervals_of_several_seeds(tmp_path):
     frame = comparisons(tmp_path, (0.6, 0.001), seeds=3)
     figure = summary.draw_summary(frame)
@@ -218,11 +290,22 @@ def test_summary_draws_intervals_of_several_seeds(tmp_path):
     ]
 
 
+def test_no_name_is_cut_off(tmp_path):
+    frame = comparisons(tmp_path, (0.6, 0.001))
+    frame["backbone"] = "a_backbone_of_a_very_long_name"
+    figure = summary.draw_summary(frame)
+    style.save(figure, tmp_path, "summary")
+    page = figure.get_window_extent()
+    for label in figure.axes[0].get_yticklabels():
+        assert label.get_window_extent().x0 >= page.x0
+
+
 # --- files --------------------------------------------------------------------------------------
 
 
-def test_files_are_equal_for_equal_input(tmp_path):
-    pairs, _ = curves.read_pairs(write_curves(tmp_path), "cub")
+@pytest.mark.parametrize("classes", [7, 501])
+def test_files_are_equal_for_equal_input(tmp_path, classes):
+    pairs, _ = curves.read_pairs(write_curves(tmp_path, classes=classes), "cub")
     for folder in ("one", "two"):
         style.save(utility.draw_pairs(pairs), tmp_path / folder, "figure")
     for suffix, start in (("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG")):

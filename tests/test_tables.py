@@ -1,7 +1,6 @@
 """Tables: hand-worked numbers, signs and verdicts, odd names, and what cannot be compared."""
 
 import json
-import math
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -25,8 +24,7 @@ from tcmbench.tables.runs import pair, read_runs
 
 ROOT = Path(__file__).parents[1]
 RECALL = Metric("recall_at_1", "R@1", "%", 100, 1, lower_is_better=False)
-OPIS = Metric("opis", "OPIS", "×10⁻³", 1e3, 2, lower_is_better=True, relative=True)
-NAN = math.nan
+OPIS = Metric("opis", "OPIS", "×10⁻³", 1e3, 2, lower_is_better=True)
 
 
 def table(folders, suite="paper"):
@@ -185,15 +183,12 @@ def test_order_of_arguments_changes_no_byte(tmp_path):
     ],
 )
 def test_change(metric, delta, text, verdict):
-    cell = change(metric, delta, NAN, NAN, NAN)
-    assert (cell.text, cell.verdict) == (text, verdict)
-    assert (cell.interval, cell.percent) == ("", "")
+    cell = change(metric, delta)
+    assert (cell.text, cell.verdict, cell.interval) == (text, verdict, "")
 
 
-def test_interval_and_percent_are_in_the_units_of_the_column():
-    cell = change(OPIS, -0.001, -0.0025, 0.0005, -77.34)
-    assert cell.interval == "[−2.50, +0.50]"
-    assert cell.percent == "−77.3 %"
+def test_interval_is_in_the_units_of_the_column():
+    assert change(OPIS, -0.001, -0.0025, 0.0005).interval == "[−2.50, +0.50]"
 
 
 @given(st.floats(-1e3, 1e3), st.integers(0, 4))
@@ -224,7 +219,7 @@ def test_opis_has_three_significant_digits(tmp_path, opis, printed):
 def test_no_base_opis_has_no_relative_change(tmp_path):
     frame = table(write_pair(tmp_path, base={"opis": 0.0, "epsilon_opis": 0}))
     (line,) = printed_lines(frame, printed_metrics(frame))
-    assert line.cells[1].change.percent == ""
+    assert line.cells[1].extras == ("",)
     assert line.cells[1].change.verdict == "worse"
 
 
@@ -317,7 +312,7 @@ def test_latex_rows_fill_their_columns(tmp_path):
 def test_markdown_rows_fill_their_columns(tmp_path):
     text = page_of(tmp_path, write_pair(tmp_path), "md")
     rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert {row.replace(r"\|", "").count("|") for row in rows} == {14}
+    assert {row.replace(r"\|", "").count("|") for row in rows} == {15}
     assert rows[2].startswith("| CUB-200-2011 | ResNet-50 | Smooth-AP | 50.0 | 50.0 | 0.0 | 4.00 |")
 
 

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 import train as door
-from tcmbench.config import SCHEMA, Config, Run, check, train_config, watch_options
+from tcmbench.config import Run, check, train_config, watch_options
 from tcmbench.errors import UserError
+from tcmbench.schema import SCHEMA, Config
 from tcmbench.training.settings import Settings
 
 ROOT = SCHEMA.parents[2]
@@ -17,7 +18,7 @@ RUN = Run("cub", "resnet50", "recall_at_k", "tcm", 0)
 def config(**training: object) -> Config:
     raw = yaml.safe_load((ROOT / "config.yaml").read_text())
     raw["training"] = {**raw["training"], **training}
-    datasets, losses = ("cub", "cars196", "sop", "inat2018"), ("smooth_ap", "recall_at_k")
+    datasets, losses = ("cub", "cars196", "sop", "inat2018", "mnist"), ("smooth_ap", "recall_at_k")
     return check(raw, datasets, losses)
 
 

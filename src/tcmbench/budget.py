@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tcmbench.config import Config, Run, runs, train_config
+from tcmbench.config import Run, runs, train_config
 from tcmbench.errors import UserError
 from tcmbench.manifests import read_manifest
 from tcmbench.sampling import epoch_batches
+from tcmbench.schema import Config
 
 # Where tests/benchmarks/bench_step.py puts its tables, and its name for a step with everything in.
 MEASURED = "results/reference/steps_*.csv"

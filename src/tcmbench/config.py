@@ -1,17 +1,21 @@
 """config.yaml: checked against its schema, completed with defaults, unrolled into runs."""
 
-import functools
 import itertools
-from collections.abc import Collection, Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 
-from tcmbench.errors import UserError, nearest
-
-Config = dict[str, Any]
-
-SCHEMA = Path(__file__).resolve().parents[2] / "workflow/schemas/config.schema.yaml"
+from tcmbench.errors import UserError
+from tcmbench.references import check_names, listed
+from tcmbench.schema import Config, settings, validated
+from tcmbench.sweeps import (
+    REGULARIZER,
+    Point,
+    named,
+    of_recipe,
+    of_regularizer,
+    parsed,
+    points,
+)
 
 # How a recipe's settings are grouped in a training's configuration.
 MODEL_KEYS = ("pooling", "layer_norm", "embedding_size", "freeze_batch_norm")
@@ -22,7 +26,10 @@ COMPUTE_KEYS = ("precision", "compile")
 
 @dataclass(frozen=True)
 class Run:
-    """One training and all that follows from it."""
+    """One training and all that follows from it.
+
+    `loss` is a name of the configuration, with `~setting=value,...` behind it at a swept point.
+    """
 
     dataset: str
     backbone: str
@@ -39,15 +46,6 @@ class Run:
         )
 
 
-@functools.cache
-def load_schema() -> Config:
-    """Read the schema of config.yaml."""
-    import yaml
-
-    schema: Config = yaml.safe_load(SCHEMA.read_text())
-    return schema
-
-
 def check(raw: Config, datasets: Collection[str], losses: Collection[str]) -> Config:
     """Return `raw` with defaults filled in.
 
@@ -59,31 +57,34 @@ def check(raw: Config, datasets: Collection[str], losses: Collection[str]) -> Co
     Raises:
         UserError: an unknown key, a wrong type, or a name that nothing answers to.
     """
-    import jsonschema
-
-    schema = load_schema()
-    errors = jsonschema.Draft202012Validator(schema).iter_errors(raw)
-    first = min(errors, key=lambda error: len(error.absolute_path), default=None)
-    if first is not None:
-        raise UserError(_sentence(first))
-    config: Config = _with_defaults(raw, schema)
-    _check_names(config, datasets, losses)
+    config = validated(raw)
+    check_names(config, datasets, losses)
     _check_scales(config)
     return config
 
 
 def runs(config: Config, suite: str | None = None) -> list[Run]:
-    """List the runs of a suite (default: the chosen one), paired variants side by side."""
+    """List the runs of a suite (default: the chosen one), paired variants side by side.
+
+    A value that a run has anyway is no part of its point, so that it is trained once for all
+    suites; the same holds for the regularizer's settings and the variant `base`.
+    """
     name = suite or config["suite"]
     grid = config["suites"][name]
-    losses = [loss for loss, entry in config["losses"].items() if _joins(entry, name)]
+    joining = [loss for loss, entry in config["losses"].items() if _joins(entry, name)]
     cells = itertools.product(
-        grid["datasets"], grid["backbones"], losses, grid["seeds"], grid["variants"]
+        grid["datasets"],
+        grid["backbones"],
+        grid.get("losses", joining),
+        points(grid["sweep"]),
+        grid["seeds"],
+        grid["variants"],
     )
-    return [
-        Run(dataset, backbone, loss, variant, seed)
-        for dataset, backbone, loss, seed, variant in cells
-    ]
+    found = (
+        _at(config, Run(dataset, backbone, loss, variant, seed), point, grid["scale"])
+        for dataset, backbone, loss, point, seed, variant in cells
+    )
+    return list(dict.fromkeys(found))
 
 
 def train_config(config: Config, run: Run) -> Config:
@@ -93,9 +94,11 @@ def train_config(config: Config, run: Run) -> Config:
         UserError: a setting that no matching recipe gives.
     """
     grid = config["suites"][config["suite"]]
-    settings = _recipe(config, run, grid["scale"])
+    recipe = _recipe(config, run, grid["scale"])
     backbone = config["backbones"][run.backbone]
-    loss = config["losses"][run.loss]
+    name, point = parsed(run.loss)
+    loss = config["losses"][name]
+    regularizer = config["regularizer"] | of_regularizer(point)
     data = f"{grid['scale']}/{run.dataset}"
     pretrained = backbone["weights"] != "none"
     return {
@@ -110,12 +113,17 @@ def train_config(config: Config, run: Run) -> Config:
         "model": {
             "timm": backbone["timm"],
             "model_args": backbone["model_args"],
-            **{key: settings.pop(key) for key in MODEL_KEYS},
+            **{key: recipe.pop(key) for key in MODEL_KEYS},
         },
-        "view": {key: settings.pop(key) for key in VIEW_KEYS},
-        "optimization": settings,
-        "loss": {"name": run.loss, "params": loss["params"], "file": loss.get("file")},
-        "regularizer": config["regularizer"] if run.variant == "tcm" else None,
+        "view": {key: recipe.pop(key) for key in VIEW_KEYS},
+        "optimization": recipe,
+        "loss": {
+            "name": name,
+            "params": loss["params"],
+            "file": loss.get("file"),
+            **({"class_path": loss["class"]} if "class" in loss else {}),
+        },
+        "regularizer": regularizer if run.variant == "tcm" else None,
         "compute": {key: config["training"][key] for key in COMPUTE_KEYS},
     }
 
@@ -130,15 +138,25 @@ def watch_options(config: Config) -> str:
     return options + (" --tensorboard" if watching["tensorboard"] else "")
 
 
+def _at(config: Config, run: Run, point: Point, scale: str) -> Run:
+    """Return a run at a point, without the settings that change nothing in it."""
+    if not point:
+        return run
+    usual = _merged(config, run, scale) | {
+        f"{REGULARIZER}{key}": value for key, value in config["regularizer"].items()
+    }
+    changed = {
+        key: value
+        for key, value in point.items()
+        if value != usual.get(key) and not (run.variant == "base" and key.startswith(REGULARIZER))
+    }
+    return replace(run, loss=named(run.loss, changed))
+
+
 def _recipe(config: Config, run: Run, scale: str) -> Config:
-    """Merge the recipes that match a run, the later ones on top."""
-    facts = {"scale": scale, **asdict(run)}
-    merged: Config = {}
-    for entry in config["recipes"]:
-        if all(facts[key] in _listed(names) for key, names in entry["where"].items()):
-            merged |= entry["set"]
-    known = load_schema()["properties"]["recipes"]["items"]["properties"]["set"]["properties"]
-    missing = sorted(set(known) - set(merged))
+    """Merge the recipes that match a run, the later ones on top, and its swept settings."""
+    merged = _merged(config, run, scale)
+    missing = sorted(set(settings()) - set(merged))
     if missing:
         raise UserError(
             f"no recipe in config.yaml sets '{missing[0]}' for {run.dataset}, {run.backbone}, "
@@ -147,77 +165,18 @@ def _recipe(config: Config, run: Run, scale: str) -> Config:
     return merged
 
 
+def _merged(config: Config, run: Run, scale: str) -> Config:
+    name, point = parsed(run.loss)
+    facts = {"scale": scale, **asdict(run), "loss": name}
+    merged: Config = {}
+    for entry in config["recipes"]:
+        if all(facts[key] in listed(names) for key, names in entry["where"].items()):
+            merged |= entry["set"]
+    return merged | of_recipe(point)
+
+
 def _joins(loss: Config, suite: str) -> bool:
     return "suites" not in loss or suite in loss["suites"]
-
-
-def _listed(names: str | list[str]) -> list[str]:
-    return [names] if isinstance(names, str) else names
-
-
-def _with_defaults(value: Any, schema: Any) -> Any:
-    """Fill in the schema's defaults, in every object that is there or has a default itself."""
-    if not isinstance(schema, dict) or "$ref" in schema:
-        return value
-    if isinstance(value, list):
-        return [_with_defaults(item, schema.get("items")) for item in value]
-    if not isinstance(value, dict):
-        return value
-    known: Config = schema.get("properties", {})
-    filled = {key: part["default"] for key, part in known.items() if "default" in part} | value
-    other = schema.get("additionalProperties")
-    return {key: _with_defaults(item, known.get(key, other)) for key, item in filled.items()}
-
-
-def _sentence(error: Any) -> str:
-    """Say a schema error as one sentence with the key, the value and the nearest valid one."""
-    where = ".".join(str(part) for part in error.absolute_path)
-    prefix = f"{where}." if where else ""
-    if error.validator == "additionalProperties":
-        known = error.schema.get("properties", {})
-        key = next(name for name in error.instance if name not in known)
-        return f"config.yaml has an unknown key '{prefix}{key}'; {nearest(str(key), known)}"
-    if error.validator == "enum":
-        options = [str(option) for option in error.validator_value]
-        hint = nearest(str(error.instance), options)
-        return f"config.yaml key '{where}' cannot be {error.instance!r}; {hint}"
-    if error.validator == "type":
-        return (
-            f"config.yaml key '{where}' must be of type {error.validator_value}, "
-            f"not {error.instance!r}; {error.schema.get('description', 'see the README')}"
-        )
-    name = where or "(top level)"
-    return f"config.yaml key '{name}' is wrong: {error.message}; see the README's table"
-
-
-def _check_names(config: Config, datasets: Collection[str], losses: Collection[str]) -> None:
-    """Check every name that one part of the configuration uses for another."""
-    suites = config["suites"]
-    _known("suite", [config["suite"]], suites)
-    for name, suite in suites.items():
-        _known(f"suites.{name}.datasets", suite["datasets"], datasets)
-        _known(f"suites.{name}.backbones", suite["backbones"], config["backbones"])
-    for name, loss in config["losses"].items():
-        _known(f"losses.{name}.suites", loss.get("suites", []), suites)
-        if "file" not in loss and loss["rule"] == "generated":
-            _known("losses", [name], losses)
-    _known("layouts", config["layouts"], datasets)
-    known = {
-        "scale": ("full", "miniature"),
-        "dataset": datasets,
-        "backbone": config["backbones"],
-        "loss": config["losses"],
-    }
-    for number, entry in enumerate(config["recipes"]):
-        for key, names in entry["where"].items():
-            _known(f"recipes.{number}.where.{key}", _listed(names), known[key])
-
-
-def _known(key: str, names: Iterable[str], known: Collection[str]) -> None:
-    for name in names:
-        if name not in known:
-            hint = nearest(name, known)
-            raise UserError(f"config.yaml key '{key}' names an unknown '{name}'; {hint}")
 
 
 def _check_scales(config: Config) -> None:

@@ -31,9 +31,10 @@ from plain_step import PlainStep
 from step_report import Row, print_table, write_csv
 
 from tcmbench import datasets
-from tcmbench.config import SCHEMA, Run, check, train_config
+from tcmbench.config import Run, check, train_config
 from tcmbench.losses import available_losses
 from tcmbench.models import EmbeddingModel
+from tcmbench.schema import SCHEMA
 from tcmbench.training.course import WARM_UP, peak_memory_mb
 from tcmbench.training.data import TrainingData
 from tcmbench.training.engine import Engine

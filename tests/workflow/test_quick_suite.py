@@ -86,7 +86,19 @@ def test_progress_is_told(quick: QuickSuite) -> None:
     assert "run 32 of 32 trained" in lines[-1]
 
 
-@pytest.mark.parametrize("name", ["summary", *(f"utility_{name}" for name in sorted(DATASETS))])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "summary",
+        "plane",
+        *(
+            f"{kind}_{name}"
+            for kind in ("utility", "deployer", "training")
+            for name in sorted(DATASETS)
+        ),
+        *(f"neighbours_{name}_test_resnet_smooth_ap" for name in sorted(DATASETS)),
+    ],
+)
 def test_figures_are_drawn(quick: QuickSuite, name: str) -> None:
     folder = quick.checkout.folder / "results/figures/quick"
     for suffix in ("svg", "pdf", "png"):
@@ -98,6 +110,13 @@ def test_report_holds_table_curves_and_texts(quick: QuickSuite) -> None:
     for text in ("comparisons.html", "utility_cub_tcm.svg", "summary.svg", "deviations.html"):
         assert text in report
     assert "Calibration range" in report, "the methods text"
+
+
+def test_page_holds_everything(quick: QuickSuite) -> None:
+    page = (quick.checkout.folder / "results/index.html").read_text()
+    assert "All 32 runs are done." in page
+    assert page.count('<details class="run"') == 32
+    assert page.count("<figure id=") == 2 + 4 * 4
 
 
 def test_memory_stays_below_six_gigabytes(quick: QuickSuite) -> None:

@@ -5,7 +5,9 @@ import os
 import pytest
 from checkout import QuickSuite
 
-REPORT = {"comparisons": 1, "figure_summary": 1, "figure_utility": 4}
+OF_DATASETS = ("utility", "deployer", "training", "neighbours")
+FIGURES = {"figure_summary": 1, "figure_plane": 1} | {f"figure_{name}": 4 for name in OF_DATASETS}
+REPORT = {"comparisons": 1, "claims": 1, **FIGURES, "page": 1}
 
 
 def scored(runs: int) -> dict[str, int]:
@@ -38,7 +40,7 @@ def test_touching_files_reruns_nothing(quick: QuickSuite) -> None:
         ("src/tcmbench/embedding.py", scored(32)),
         ("src/tcmbench/metrics/rates.py", {"evaluate": 32, **REPORT}),
         ("src/evaluate.py", {"evaluate": 32, **REPORT}),
-        ("src/tcmbench/plots/summary.py", {"figure_summary": 1, "figure_utility": 4}),
+        ("src/tcmbench/plots/summary.py", {**FIGURES, "page": 1}),
         ("src/tcmbench/errors.py", {}),
         ("src/download.py", {}),
         ("README.md", {}),

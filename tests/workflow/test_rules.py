@@ -36,7 +36,10 @@ def test_rule_is_complete(name: str) -> None:
         ("data", {"download": 8, "prepare": 4}),
         ("models", {"train_smooth_ap": 16, "train_recall_at_k": 16}),
         ("tables", {"comparisons": 1, "evaluate": 32}),
-        ("figures", {"figure_utility": 4, "figure_summary": 1}),
+        ("figures", {"figure_summary": 1, "figure_plane": 1, "figure_toy": None}),
+        ("figures", {f"figure_{name}": 4 for name in ("utility", "deployer", "training")}),
+        ("figures", {"figure_neighbours": 4, "figure_pareto": None, "page": None}),
+        ("results/index.html", {"page": 1, "figure_neighbours": 4, "claims": None}),
     ],
 )
 def test_targets(empty: Checkout, target: str, rules: dict[str, int]) -> None:

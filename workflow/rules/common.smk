@@ -44,13 +44,16 @@ DEVICE = "cuda" if ON_GPU else "cpu"
 CUSTOM_RULES = [str(Path(name).absolute()) for name in config["custom_rules"]]
 
 IMAGE_CACHE = cache_of((config["image_cache"] or {}).get("short_side"))
+# A swept point stands behind its loss: recall_at_k~batch_size=32.
+POINT = "(?:~[^/]+)?"
 RUN = "results/runs/{dataset}/{backbone}/{loss}/{variant}/seed{seed}"
 
 
 wildcard_constraints:
     dataset="|".join(GRID["datasets"]),
     backbone="|".join(GRID["backbones"]),
-    loss="|".join(config["losses"]),
+    loss=f"(?:{'|'.join(config['losses'])}){POINT}",
+    point=POINT,
     variant="base|tcm",
     seed="[0-9]+",
     suite="|".join(config["suites"]),

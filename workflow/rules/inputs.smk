@@ -133,7 +133,9 @@ def start_weights(wildcards):
 
 
 def loss_sources(loss):
-    """The loss's file and what it imports."""
+    """The loss's file and what it imports; a package's class has its version in the environment."""
+    if "class" in config["losses"][loss]:
+        return []
     own = config["losses"][loss].get("file")
     return code(Path(own).absolute() if own else f"tcmbench/losses/{loss}.py")
 
@@ -147,8 +149,8 @@ def train_json(loss):
     """The configuration of a run of this loss as JSON: a changed key re-runs what it changes."""
 
     def of_run(wildcards):
-        seed = int(wildcards.seed)
-        run = Run(wildcards.dataset, wildcards.backbone, loss, wildcards.variant, seed)
+        cell = wildcards.dataset, wildcards.backbone, f"{loss}{wildcards.point}"
+        run = Run(*cell, wildcards.variant, int(wildcards.seed))
         return json.dumps(TRAIN_CONFIGS[run])
 
     return of_run
@@ -177,18 +179,3 @@ def stored_view(wildcards):
 def view_option(wildcards, input):
     """Where the decoded test images are, if they are stored."""
     return f"--view {input.view}" if input.view else ""
-
-
-# Report
-
-
-def run_files(runs, name=""):
-    """One file of each run, or the runs' folders."""
-    return [f"{run.folder}/{name}".rstrip("/") for run in runs]
-
-
-def of_dataset(name=""):
-    """The same for the suite's runs on the dataset of a job."""
-    return lambda wildcards: run_files(
-        [run for run in RUNS if run.dataset == wildcards.dataset], name
-    )

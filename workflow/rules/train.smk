@@ -2,6 +2,7 @@
 # Inputs: the training manifest (never the test one), start weights, the sources of this loss.
 # Outputs: model.safetensors and run.json in the run's folder; last.ckpt is deliberately not
 # declared, since Snakemake deletes the outputs of a killed job, and a run continues from it.
+# A loss's rule also trains its swept points, whose folders have them behind the loss's name.
 
 MODELS = [f"{run.folder}/model.safetensors" for run in RUNS]
 TRAIN_SOURCES = code("train.py", skip=["regularizers"])
@@ -10,6 +11,8 @@ TRAIN_SOURCES = code("train.py", skip=["regularizers"])
 for LOSS, ENTRY in config["losses"].items():
     if ENTRY["rule"] == "custom":
         continue
+
+    RUN_OF_LOSS = RUN.replace("{loss}", f"{LOSS}{{point}}")
 
     rule:
         name:
@@ -22,12 +25,12 @@ for LOSS, ENTRY in config["losses"].items():
             loss=loss_sources(LOSS),
             regularizer=regularizer_sources,
         output:
-            model=f"{RUN.replace('{loss}', LOSS)}/model.safetensors",
-            record=f"{RUN.replace('{loss}', LOSS)}/run.json",
+            model=f"{RUN_OF_LOSS}/model.safetensors",
+            record=f"{RUN_OF_LOSS}/run.json",
         log:
-            f"{RUN.replace('{loss}', LOSS)}/train.log",
+            f"{RUN_OF_LOSS}/train.log",
         benchmark:
-            f"{RUN.replace('{loss}', LOSS)}/train.benchmark.tsv"
+            f"{RUN_OF_LOSS}/train.benchmark.tsv"
         # A training that ran out of time or was preempted saves its state and is taken up again.
         # One that is refused (exit code 2) is refused again within seconds.
         retries: 3

@@ -5,13 +5,14 @@ from contextlib import closing
 from pathlib import Path
 
 from tcmbench.archives.guards import Member
+from tcmbench.archives.idx import SUFFIX, idx_members
 from tcmbench.archives.source import Source
 from tcmbench.archives.tars import tar_members
 from tcmbench.archives.zips import zip_members
 
 
 def members(archive: Path) -> Iterator[Member]:
-    """Yield the files of a .zip, or of a gzipped tar, in the order in which they lie in it.
+    """Yield the files of a .zip, a gzipped tar or an idx file of images, in the order of the file.
 
     Raises:
         UserError: the archive is damaged or hostile.
@@ -22,4 +23,6 @@ def members(archive: Path) -> Iterator[Member]:
 
 def members_of(source: Source) -> Iterator[Member]:
     """Yield the same from an open archive, which keeps its hashes."""
+    if source.path.name.endswith(SUFFIX):
+        return idx_members(source)
     return zip_members(source) if source.path.suffix == ".zip" else tar_members(source)

@@ -74,26 +74,39 @@ class Split:
         train, test = ({item.label for item in half} for half in (self.train, self.test))
         return Counts(len(self.train), len(train), len(self.test), len(test))
 
-    def check(self) -> None:
-        """Refuse a split that cannot be an open-world one.
+    def check(self, open_world: bool = True) -> None:
+        """Refuse a split that cannot be right.
+
+        Args:
+            open_world: no class may be in both halves; else both must have the same classes.
 
         Raises:
-            UserError: a half is empty, a class is in both halves, or an image is listed twice.
+            UserError: a half is empty, the classes are not as they must be, or an image is listed
+                twice.
         """
         for name, half in (("training", self.train), ("test", self.test)):
             if not half:
                 raise UserError(f"the label files list no {name} image; check the archives")
-        shared = {item.label for item in self.train} & {item.label for item in self.test}
-        if shared:
-            raise UserError(
-                f"class {min(shared)} is in both the training and the test images "
-                f"({len(shared)} such classes); the label files are wrong, download them again"
-            )
+        self._check_classes(open_world)
         seen: set[str] = set()
         for item in (*self.train, *self.test):
             if item.path in seen:
                 raise UserError(f"the label files list '{item.path}' twice; download them again")
             seen.add(item.path)
+
+    def _check_classes(self, open_world: bool) -> None:
+        train, test = ({item.label for item in half} for half in (self.train, self.test))
+        shared, single = train & test, train ^ test
+        if open_world and shared:
+            raise UserError(
+                f"class {min(shared)} is in both the training and the test images "
+                f"({len(shared)} such classes); the label files are wrong, download them again"
+            )
+        if not open_world and single:
+            raise UserError(
+                f"class {min(single)} is not in both the training and the test images "
+                f"({len(single)} such classes); the label files are wrong, download them again"
+            )
 
 
 @dataclass(frozen=True)
@@ -135,6 +148,7 @@ class Dataset:
     """The description of a dataset; the first layout is the default one.
 
     `unpacked_bytes` is an estimate (JPEG hardly shrinks, so it is close to the archives' size).
+    `open_world` says that no test class occurs in training, as in all but a toy.
     """
 
     title: str
@@ -143,6 +157,7 @@ class Dataset:
     layouts: Mapping[str, Layout]
     counts: Counts
     unpacked_bytes: int
+    open_world: bool = True
 
     def layout(self, name: str | None = None) -> Layout:
         """Return a layout by its name (None: the default one), or raise `UserError`."""

@@ -2,7 +2,8 @@
 
 A loss is a file with one public `torch.nn.Module`, called as `loss(embeddings, labels)` or
 `loss(embeddings, labels, similarity=...)`. A file dropped into this folder is a loss; a file
-anywhere else is one when its path is given. Names with a leading underscore are helpers.
+anywhere else is one when its path is given, and so is a class of an installed package. Names with a
+leading underscore are helpers.
 """
 
 import importlib
@@ -33,6 +34,7 @@ def load_loss(
     params: Mapping[str, Any],
     file: Path | None = None,
     sizes: Mapping[str, int] = MappingProxyType({}),
+    class_path: str | None = None,
 ) -> "nn.Module":
     """Build the loss called `name` with `params` as its constructor's arguments.
 
@@ -43,17 +45,17 @@ def load_loss(
         sizes: arguments for a constructor that has parameters of these names, such as the
             `num_classes` and `embedding_size` of a loss with a vector for each class; `params`
             come first.
+        class_path: instead of a file, a class by its full name, such as
+            `pytorch_metric_learning.losses.CircleLoss`.
 
     Raises:
-        UserError: no such loss or file, the file fails to import or has not exactly one public
-            `nn.Module` of its own, or a parameter is unknown, missing or refused.
+        UserError: no such loss, file or class, the file fails to import or has not exactly one
+            public `nn.Module` of its own, or a parameter is unknown, missing or refused.
     """
-    path = Path(file) if file is not None else FOLDER / f"{name}.py"
-    if file is None and name not in available_losses():
-        raise UserError(f"there is no loss '{name}'; {nearest(name, available_losses())}")
-    if path.suffix != ".py" or not path.is_file():
-        raise UserError(f"loss '{name}': {path} is not a Python file (.py); correct its path")
-    loss = _only_module_class(_import(name, path, built_in=file is None), path)
+    if class_path is not None:
+        loss, place = _named_class(name, class_path), class_path
+    else:
+        loss, place = _class_of_file(name, file)
     wanted = inspect.signature(loss).parameters
     params = {key: value for key, value in sizes.items() if key in wanted} | dict(params)
     _check_params(name, loss, params)
@@ -63,9 +65,36 @@ def load_loss(
         raise UserError(f"loss '{name}': {error}") from error
     except Exception as error:
         raise UserError(
-            f"loss '{name}' ({path}) cannot be built from its parameters {params}: "
+            f"loss '{name}' ({place}) cannot be built from its parameters {params}: "
             f"{_told(error)}; correct them or the file"
         ) from error
+
+
+def _named_class(name: str, class_path: str) -> "type[nn.Module]":
+    """Import a class by its full name."""
+    from torch import nn
+
+    module, _, last = class_path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), last)
+    except (ImportError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"loss '{name}': there is no class {class_path} ({error}); correct its name or install "
+            "its package"
+        ) from None
+    if not (inspect.isclass(found) and issubclass(found, nn.Module)):
+        raise UserError(f"loss '{name}': {class_path} is no torch.nn.Module; name a loss")
+    return found
+
+
+def _class_of_file(name: str, file: Path | None) -> "tuple[type[nn.Module], str]":
+    """Import the class of a file; also return the file's path."""
+    path = Path(file) if file is not None else FOLDER / f"{name}.py"
+    if file is None and name not in available_losses():
+        raise UserError(f"there is no loss '{name}'; {nearest(name, available_losses())}")
+    if path.suffix != ".py" or not path.is_file():
+        raise UserError(f"loss '{name}': {path} is not a Python file (.py); correct its path")
+    return _only_module_class(_import(name, path, built_in=file is None), path), str(path)
 
 
 def _import(name: str, path: Path, *, built_in: bool) -> ModuleType:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tcmbench.errors import UserError, nearest
 from tcmbench.files import atomic_path, write_json
-from tcmbench.miniatures import cars196, cub, inat2018, sop
+from tcmbench.miniatures import cars196, cub, inat2018, mnist, sop
 from tcmbench.miniatures.archive import Miniature
 
 STYLES = {
@@ -22,6 +22,7 @@ _MAKERS: dict[str, Callable[[np.random.Generator], Miniature]] = {
     "cars196": cars196.make,
     "sop": sop.make,
     "inat2018": inat2018.make,
+    "mnist": mnist.make,
 }
 
 

@@ -1,6 +1,6 @@
 """One run's utility curves, ready to draw."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +12,6 @@ from tcmbench.tables.runs import MeasuredRun, pair, read_runs
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-COLUMNS = ["class", "threshold", "utility"]
 
 
 @dataclass(frozen=True)
@@ -30,13 +28,18 @@ class Curves:
     @property
     def name(self) -> str:
         """Backbone and loss, as printed."""
-        return f"{backbone_title(self.run.run.backbone)} · {loss_title(self.run.run.loss)}"
+        return cell_title(self.run.run.backbone, self.run.run.loss)
 
     @property
     def summary(self) -> str:
         """OPIS and R@1, as printed."""
         opis = f"{1e3 * self.run.metrics['opis']:#.3g}".rstrip(".")
         return f"OPIS {opis} ×10⁻³, R@1 {100 * self.run.metrics['recall_at_1']:.1f} %"
+
+
+def cell_title(backbone: str, loss: str) -> str:
+    """Return the printed name of a backbone with a loss."""
+    return f"{backbone_title(backbone)} · {loss_title(loss)}"
 
 
 def read_pairs(
@@ -48,22 +51,54 @@ def read_pairs(
         The pairs in the order of print, and a sentence for each run without a partner.
 
     Raises:
-        UserError: as `read_runs` and `pair`; a run of another dataset; a broken utility.parquet.
+        UserError: as `pairs_of`; a broken utility.parquet.
+    """
+    pairs, notes = pairs_of(folders, dataset)
+    return [(read_curves(base), read_curves(tcm)) for base, tcm in pairs], notes
+
+
+def pairs_of(
+    folders: Iterable[Path], dataset: str
+) -> tuple[list[tuple[MeasuredRun, MeasuredRun]], list[str]]:
+    """Pair the base and tcm runs of each backbone and loss, at their lowest common seed.
+
+    Raises:
+        UserError: as `runs_of` and `pair`.
+    """
+    comparisons, notes = pair(runs_of(folders, dataset))
+    return [comparison.pairs[0] for comparison in comparisons], notes
+
+
+def runs_of(folders: Iterable[Path], dataset: str) -> list[MeasuredRun]:
+    """Read the runs on one dataset.
+
+    Raises:
+        UserError: as `read_runs`; a run of another dataset.
     """
     runs = read_runs(folders)
     for run in runs:
         if run.run.dataset != dataset:
             raise UserError(f"{run.folder} is not a run on '{dataset}'; leave it out")
-    comparisons, notes = pair(runs)
-    pairs = [
-        (read_curves(comparison.pairs[0][0]), read_curves(comparison.pairs[0][1]))
-        for comparison in comparisons
-    ]
-    return pairs, notes
+    return runs
 
 
 def read_curves(run: MeasuredRun) -> Curves:
-    """Read `utility.parquet` of a run.
+    """Read the utility curves of a run.
+
+    Raises:
+        UserError: as `read_table`.
+    """
+    thresholds, _, (utility,) = read_table(run, ["utility"])
+    return Curves(run, thresholds, utility)
+
+
+def read_table(
+    run: MeasuredRun, columns: Sequence[str]
+) -> "tuple[NDArray[np.float64], NDArray[np.int64], list[NDArray[np.float64]]]":
+    """Read columns of a run's `utility.parquet`.
+
+    Returns:
+        The thresholds [K], ascending; the classes [T], ascending; and each column as [T, K].
 
     Raises:
         UserError: the file is missing, is not the expected table, or lacks points.
@@ -75,13 +110,14 @@ def read_curves(run: MeasuredRun) -> Curves:
     if not path.is_file():
         raise UserError(f"{path} does not exist; evaluate the run with --utility")
     try:
-        table = pd.read_parquet(path, columns=COLUMNS)
-        wide = table.pivot(index="class", columns="threshold", values="utility")
+        table = pd.read_parquet(path, columns=["class", "threshold", *columns])
+        wide = table.pivot(index="class", columns="threshold", values=list(columns))
     except (ValueError, KeyError, OSError) as error:
         raise UserError(
             f"{path} is not a utility table ({error}); evaluate the run again"
         ) from None
-    utility = wide.to_numpy(dtype=np.float64)
-    if not utility.size or not np.isfinite(utility).all():
+    if wide.empty or not np.isfinite(wide.to_numpy(dtype=np.float64)).all():
         raise UserError(f"{path} lacks points of some curves; evaluate the run again")
-    return Curves(run, wide.columns.to_numpy(dtype=np.float64), utility)
+    values = [wide[column].to_numpy(dtype=np.float64) for column in columns]
+    thresholds = wide[columns[0]].columns.to_numpy(dtype=np.float64)
+    return thresholds, wide.index.to_numpy(dtype=np.int64), values

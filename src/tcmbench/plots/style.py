@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.files import atomic_path
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Widths in inches: the text width of a page and of one of two columns.
@@ -18,6 +19,8 @@ DPI = 200
 INK, GREY, LIGHT = "#1a1a1a", "#6b6b6b", "#e4e4e4"
 VARIANT_COLOURS = {"base": "#E69F00", "tcm": "#0072B2"}
 BETTER, WORSE = "#009E73", "#D55E00"
+# For what has no colour of its own, such as losses.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 
 # Typed loosely: matplotlib's stubs list every key by name.
 SETTINGS: Any = {
@@ -67,9 +70,25 @@ def styled() -> Iterator[None]:
         yield
 
 
+def logarithmic(axes: "Axes", name: str) -> None:
+    """Give an axis ("x" or "y") a logarithmic scale with plain numbers at 1, 2 and 5."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set(**{f"{name}scale": "log"})
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
+
+
 def save(figure: "Figure", folder: Path, name: str) -> None:
     """Write `folder/name` as .svg, .pdf and .png, each whole or not at all, with no time in it."""
     with styled():
+        # Arranged once, as each format would do it again, and in fine steps: the widths of
+        # letters are whole pixels.
+        figure.set_dpi(DPI)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         for suffix, metadata in METADATA.items():
             with atomic_path(folder / f"{name}.{suffix}") as temporary:
                 figure.savefig(temporary, dpi=DPI, metadata=metadata)

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, styled
+from tcmbench.plots.frames import require
+from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, logarithmic, styled
 from tcmbench.tables.cells import Line, Metric, printed_lines, printed_metrics
 
 if TYPE_CHECKING:
@@ -19,13 +20,27 @@ WIDE = 20.0
 # Shape and colour say the same, for print without colour.
 LOOKS = {"better": (BETTER, "o"), "worse": (WORSE, "X"), "equal": (GREY, "s")}
 
+COLUMNS = [
+    *("dataset", "scale", "backbone", "loss", "n_seeds", "interval", "epsilon"),
+    *(
+        f"{metric}_{part}"
+        for metric in ("recall_at_1", "opis", "epsilon_opis")
+        for part in ("base", "tcm", "delta", "delta_low", "delta_high")
+    ),
+]
+# What the column `interval` of comparisons.csv says of the lines.
+INTERVALS = {
+    "paired t": "95 % paired t-interval over seeds",
+    "class bootstrap": "95 % interval, n = 1, class bootstrap",
+}
+
 
 @dataclass(frozen=True)
 class Row:
     """One comparison: its height from the top, its numbers, and the verdict on each metric."""
 
     height: int
-    numbers: "pd.Series[float]"
+    numbers: "pd.Series[Any]"
     verdicts: dict[str, str]
 
 
@@ -33,10 +48,14 @@ def draw_summary(frame: "pd.DataFrame") -> "Figure":
     """Draw a row a comparison: OPIS from base to +TCM, then the changes of R@1 and ε-OPIS.
 
     Args:
-        frame: comparisons.csv; R@1 as shares, bounds of intervals empty where one seed was run.
+        frame: comparisons.csv; R@1 as shares, bounds of intervals empty where they are not known.
+
+    Raises:
+        UserError: a column is missing.
     """
     from matplotlib.figure import Figure
 
+    require(frame, COLUMNS)
     metrics = printed_metrics(frame)
     recall, opis, epsilon_opis = metrics
     lines = printed_lines(frame, metrics)
@@ -96,7 +115,7 @@ def _dumbbells(axes: "Axes", rows: Sequence[Row], metric: Metric) -> None:
         axes.plot(tcm, row.height, marker, color=colour, markersize=4.5, markeredgewidth=0)
     values = [row.numbers[f"{metric.key}_{end}"] for row in rows for end in ("base", "tcm")]
     if min(values) > 0 and max(values) / min(values) > WIDE:
-        axes.set_xscale("log")
+        logarithmic(axes, "x")
     else:
         axes.set_xlim(left=0)
     axes.set_xlabel(f"{metric.title} ({metric.unit})\n{_direction(metric)}")
@@ -148,7 +167,7 @@ def _legend(figure: "Figure", rows: Sequence[Row]) -> None:
         if name in seen:
             label = f"+TCM, {name}"
             handles.append(Line2D([], [], marker=marker, color=colour, label=label, **line))
-    if any(row.numbers["n_seeds"] > 1 for row in rows):
-        label = "95 % paired t-interval over seeds"
-        handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=label))
+    for kind, label in INTERVALS.items():
+        if any(row.numbers["interval"] == kind for row in rows):
+            handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=label))
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))

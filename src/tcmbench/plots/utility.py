@@ -1,4 +1,8 @@
-"""Per-class utility against the distance threshold: base beside +TCM, on the same axes."""
+"""Per-class utility against the distance threshold: base beside +TCM, on the same axes.
+
+Up to 500 classes are drawn as lines. Of more, the plane is shaded by the share of classes that pass
+through each small step of utility: thousands of lines would only show where the extreme ones are.
+"""
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -6,16 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tcmbench.plots.curves import Curves
-from tcmbench.plots.style import FULL, INK, LIGHT, VARIANT_COLOURS, styled
+from tcmbench.plots.style import FULL, GREY, INK, LIGHT, VARIANT_COLOURS, styled
 from tcmbench.tables.names import VARIANTS, dataset_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 ROW_HEIGHT, FRAME_HEIGHT = 1.35, 0.85
-# Beyond this many curves, vector files would be slow to open.
+# Beyond this many, lines hide each other: the share of classes at each utility is drawn instead.
 MANY_CLASSES = 500
+BINS, COLUMNS = 160, 320
+# Share of the classes, within one of BINS steps of utility, that is drawn darkest.
+DARKEST = 0.06
 X_LABEL = "distance threshold d (L2, unit-norm embeddings)"
 QUANTILES = "10 % and 90 % quantile of the classes"
 QUANTILE_DASHES = (0, (4, 2))
@@ -25,7 +33,7 @@ Y_LABEL = "utility U(d)\n(F-score of sensitivity and specificity)"
 def draw_pairs(pairs: Sequence[tuple[Curves, Curves]]) -> "Figure":
     """Draw one row a backbone and loss: base left, +TCM right."""
     with styled():
-        figure, grid = _grid(rows=len(pairs))
+        figure, grid = panel_grid(rows=len(pairs))
         limits = x_limits(curves for pair in pairs for curves in pair)
         for axes_row, pair in zip(grid, pairs, strict=True):
             for axes, curves in zip(axes_row, pair, strict=True):
@@ -43,7 +51,7 @@ def draw_variant(pairs: Sequence[tuple[Curves, Curves]], variant: str) -> "Figur
     """Draw one variant's panels alone, on the axes that both variants share."""
     chosen = [pair[list(VARIANTS).index(variant)] for pair in pairs]
     with styled():
-        figure, grid = _grid(rows=-(-len(chosen) // 2))
+        figure, grid = panel_grid(rows=-(-len(chosen) // 2))
         limits = x_limits(curves for pair in pairs for curves in pair)
         panels = grid.ravel()
         for axes, curves in zip(panels, chosen, strict=False):
@@ -66,20 +74,15 @@ def x_limits(curves: Iterable[Curves]) -> tuple[float, float]:
 
 
 def draw_panel(axes: "Axes", curves: Curves, limits: tuple[float, float]) -> None:
-    """Draw a run: every class thin, their 10 to 90 % band, their mean, the range shaded."""
-    from matplotlib.collections import LineCollection
-
+    """Draw a run: its classes, their 10 to 90 % band, their mean, the calibration range shaded."""
     x, utility = curves.thresholds, curves.utility
     colour = VARIANT_COLOURS[curves.run.run.variant]
     axes.axvspan(x[0], x[-1], color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
-    count = len(utility)
-    lines = np.stack([np.broadcast_to(x, utility.shape), utility], axis=2)
-    thin = LineCollection(list(lines), linewidths=0.4, colors=colour, zorder=1)
-    thin.set_alpha(float(np.clip(30 / count, 0.03, 0.5)))
-    thin.set_rasterized(count > MANY_CLASSES)
-    axes.add_collection(thin)
+    if len(utility) > MANY_CLASSES:
+        _density(axes, curves, colour)
+    else:
+        _lines(axes, curves, colour)
     low, high = np.quantile(utility, [0.1, 0.9], axis=0)
-    axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, zorder=2)
     for edge in (low, high):
         axes.plot(x, edge, color=INK, linewidth=0.6, linestyle=QUANTILE_DASHES, zorder=3)
     axes.plot(x, utility.mean(axis=0), color=INK, linewidth=1.4, zorder=3)
@@ -88,7 +91,52 @@ def draw_panel(axes: "Axes", curves: Curves, limits: tuple[float, float]) -> Non
     axes.set_ylim(0, 1.01)
 
 
-def _grid(rows: int) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.object_]]]":
+def _lines(axes: "Axes", curves: Curves, colour: str) -> None:
+    from matplotlib.collections import LineCollection
+
+    x, utility = curves.thresholds, curves.utility
+    lines = np.stack([np.broadcast_to(x, utility.shape), utility], axis=2)
+    thin = LineCollection(list(lines), linewidths=0.4, colors=colour, zorder=1)
+    thin.set_alpha(float(np.clip(30 / len(utility), 0.1, 0.5)))
+    axes.add_collection(thin)
+
+
+def _density(axes: "Axes", curves: Curves, colour: str) -> None:
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+
+    colours = LinearSegmentedColormap.from_list("share", [LIGHT, colour, INK])
+    share = shares(curves.utility)
+    axes.imshow(
+        np.ma.masked_equal(share, 0),
+        extent=(curves.thresholds[0], curves.thresholds[-1], 0, 1),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest",
+        cmap=colours,
+        norm=PowerNorm(0.5, 0, DARKEST),
+        zorder=1,
+    )
+
+
+def shares(utility: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """Return the share of classes [BINS, COLUMNS] at each utility, bin 0 the lowest.
+
+    A column lies midway between two of as many equal steps over the calibration range; there the
+    curves [T, K] are straight between their points.
+    """
+    classes, points = utility.shape
+    at = (np.arange(COLUMNS) + 0.5) / COLUMNS * (points - 1)
+    left = np.floor(at).astype(np.int64)
+    weight = at - left
+    values = utility[:, left] + weight * (utility[:, left + 1] - utility[:, left])
+    rows = np.minimum((values * BINS).astype(np.int64), BINS - 1)
+    cells = np.bincount((rows * COLUMNS + np.arange(COLUMNS)).ravel(), minlength=BINS * COLUMNS)
+    share: NDArray[np.float64] = cells.reshape(BINS, COLUMNS) / classes
+    return share
+
+
+def panel_grid(rows: int) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.object_]]]":
+    """Return a figure of `rows` by two panels on the same axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(FULL, FRAME_HEIGHT + ROW_HEIGHT * rows), layout="constrained")
@@ -97,16 +145,23 @@ def _grid(rows: int) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype[np.o
 
 
 def _frame(figure: "Figure", curves: Curves, title: str) -> None:
+    run = curves.run
+    dataset = dataset_title(run.run.dataset, run.scale)
+    label_frame(figure, curves, f"{dataset}: {title} (seed {run.run.seed})")
+
+
+def label_frame(figure: "Figure", curves: Curves, title: str) -> None:
+    """Write title, y label and legend around the panels; `curves` is one of them."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    run = curves.run
-    dataset = dataset_title(run.run.dataset, run.scale)
-    figure.suptitle(f"{dataset}: {title} (seed {run.run.seed})")
+    figure.suptitle(title)
     figure.supylabel(Y_LABEL, fontsize=7, multialignment="center")
     figure.legend(
         handles=[
-            Line2D([], [], color="black", linewidth=0.4, alpha=0.5, label="one class"),
+            Patch(color=GREY, label="share of the classes, darker is more")
+            if len(curves.utility) > MANY_CLASSES
+            else Line2D([], [], color=INK, linewidth=0.4, alpha=0.5, label="one class"),
             Line2D([], [], color=INK, linewidth=1.4, label="mean of the classes"),
             Line2D([], [], color=INK, linewidth=0.6, linestyle=QUANTILE_DASHES, label=QUANTILES),
             Patch(color=LIGHT, alpha=0.5, linewidth=0, label="calibration range"),

@@ -73,7 +73,7 @@ def build(
     )
     job.demand()
     reading = job.layout.read(archives, dataset.counts)
-    reading.split.check()
+    reading.split.check(dataset.open_world)
     warnings = _compare(reading.split, dataset, count_check)
     write_tables(job, reading, _images(job, reading), warnings)
 

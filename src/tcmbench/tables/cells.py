@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tcmbench.tables.names import backbone_title, dataset_title, loss_title
+from tcmbench.tables.names import backbone_title, dataset_title, row_loss_title
+from tcmbench.tables.runs import MEASURED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 MINUS = "\N{MINUS SIGN}"
 UP, DOWN = "↑", "↓"
 SIGNIFICANT = 3
+# Columns that a metric may have beyond base, +TCM and change.
+RELATIVE, PUBLISHED, PAPER = "relative", "published†", "paper‡"
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,12 @@ class Metric:
     factor: float
     decimals: int
     lower_is_better: bool
-    relative: bool = False
+    extras: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Titles of its columns."""
-        return ("base", "+TCM", "change") + (("relative",) if self.relative else ())
+        return ("base", "+TCM", "change", *self.extras)
 
     @property
     def heading(self) -> str:
@@ -46,7 +49,6 @@ class Change:
     arrow: str
     verdict: str
     interval: str = ""
-    percent: str = ""
 
     @property
     def text(self) -> str:
@@ -61,15 +63,17 @@ class Cells:
     base: str
     tcm: str
     change: Change
+    extras: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Line:
-    """One comparison: three names and the cells of each metric."""
+    """One comparison: three names, `seeds` (how many, kind of interval), each metric's cells."""
 
     dataset: str
     backbone: str
     loss: str
+    seeds: str
     cells: tuple[Cells, ...]
 
 
@@ -83,10 +87,13 @@ def printed_metrics(frame: "pd.DataFrame") -> tuple[Metric, Metric, Metric]:
     epsilon = float(frame["epsilon"].iloc[0])
     opis = _decimals(1e3 * frame["opis_base"])
     epsilon_opis = _decimals(1e3 * frame["epsilon_opis_base"])
+    paper = (PAPER,) if f"paper_{MEASURED[0]}_tcm" in frame else ()
+    published = (PUBLISHED,) if "published_recall_at_1" in frame else ()
+    worst = f"{100 * epsilon:g}%-OPIS"
     return (
-        Metric("recall_at_1", "R@1", "%", 100, 1, False),
-        Metric("opis", "OPIS", thousandth, 1e3, opis, True, relative=True),
-        Metric("epsilon_opis", f"{100 * epsilon:g}%-OPIS", thousandth, 1e3, epsilon_opis, True),
+        Metric("recall_at_1", "R@1", "%", 100, 1, False, (*published, *paper)),
+        Metric("opis", "OPIS", thousandth, 1e3, opis, True, (RELATIVE, *paper)),
+        Metric("epsilon_opis", worst, thousandth, 1e3, epsilon_opis, True, paper),
     )
 
 
@@ -96,7 +103,8 @@ def printed_lines(frame: "pd.DataFrame", metrics: Sequence[Metric]) -> list[Line
         Line(
             dataset_title(row["dataset"], row["scale"]),
             backbone_title(row["backbone"]),
-            loss_title(row["loss"]),
+            row_loss_title(row),
+            f"n = {row['n_seeds']}, {row['interval']}",
             tuple(_cells(row, metric) for metric in metrics),
         )
         for _, row in frame.iterrows()
@@ -111,21 +119,16 @@ def signed(value: float, decimals: int) -> str:
     return f"{rounded:+.{decimals}f}".replace("-", MINUS)
 
 
-def change(metric: Metric, delta: float, low: float, high: float, percent: float) -> Change:
-    """Describe a difference in the units of its table column; NaN stands for "not known"."""
+def change(metric: Metric, delta: float, low: float = math.nan, high: float = math.nan) -> Change:
+    """Describe a difference in the units of its table column; NaN bounds are not known."""
     scaled = round(delta * metric.factor, metric.decimals)
     arrow = UP if scaled > 0 else DOWN if scaled < 0 else ""
     verdict = "equal" if scaled == 0 else "better"
     if scaled and (scaled > 0) == metric.lower_is_better:
         verdict = "worse"
     bounds = [signed(bound * metric.factor, metric.decimals) for bound in (low, high)]
-    return Change(
-        signed(scaled, metric.decimals),
-        arrow,
-        verdict,
-        "" if math.isnan(low) else f"[{bounds[0]}, {bounds[1]}]",
-        "" if math.isnan(percent) else f"{signed(percent, 1)} %",
-    )
+    interval = "" if math.isnan(low) else f"[{bounds[0]}, {bounds[1]}]"
+    return Change(signed(scaled, metric.decimals), arrow, verdict, interval)
 
 
 def _cells(row: "pd.Series[float]", metric: Metric) -> Cells:
@@ -133,12 +136,28 @@ def _cells(row: "pd.Series[float]", metric: Metric) -> Cells:
         float(row[f"{metric.key}_{part}"])
         for part in ("base", "tcm", "delta", "delta_low", "delta_high")
     )
-    percent = float(row[f"{metric.key}_delta_percent"]) if metric.relative else math.nan
     return Cells(
-        f"{base * metric.factor:.{metric.decimals}f}",
-        f"{tcm * metric.factor:.{metric.decimals}f}",
-        change(metric, delta, low, high, percent),
+        _plain(metric, base),
+        _plain(metric, tcm),
+        change(metric, delta, low, high),
+        tuple(_extra(row, metric, title) for title in metric.extras),
     )
+
+
+def _extra(row: "pd.Series[float]", metric: Metric, title: str) -> str:
+    """Print a cell that may be empty."""
+    if title == RELATIVE:
+        percent = float(row[f"{metric.key}_delta_percent"])
+        return "" if math.isnan(percent) else f"{signed(percent, 1)} %"
+    if title == PUBLISHED:
+        return _plain(metric, float(row["published_recall_at_1"]))
+    tcm, delta = (float(row[f"paper_{metric.key}_{part}"]) for part in ("tcm", "delta"))
+    known = "" if math.isnan(delta) else f"({signed(delta * metric.factor, metric.decimals)})"
+    return f"{_plain(metric, tcm)} {known}".strip()
+
+
+def _plain(metric: Metric, value: float) -> str:
+    return "" if math.isnan(value) else f"{value * metric.factor:.{metric.decimals}f}"
 
 
 def _decimals(scaled: "pd.Series[float]") -> int:

@@ -1,10 +1,12 @@
 """Tidy tables: one row a run, one row a comparison."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.statistics import paired_t_interval
+from tcmbench.sweeps import REGULARIZER, leaf, parsed
+from tcmbench.tables.intervals import intervals
+from tcmbench.tables.names import said
 from tcmbench.tables.runs import MEASURED, Comparison, MeasuredRun
 
 if TYPE_CHECKING:
@@ -21,40 +23,74 @@ OF_METRICS = (
     "num_classes",
     "num_excluded_classes",
 )
-OF_RECORD = ("wall_time_s", "images_per_second", "peak_memory_mb", "num_parameters")
+# Of the configuration, by the section where it stands: what the suites vary.
+OF_CONFIG = {
+    "optimization": ("batch_size",),
+    "regularizer": ("margin_positive", "margin_negative", "weight_positive", "weight_negative"),
+}
+OF_RECORD = ("wall_time_s", "images_per_second", "peak_memory_mb", "num_parameters", "precision")
 
 
 def runs_frame(runs: Sequence[MeasuredRun], suite: str) -> "pd.DataFrame":
     """Return one row a run: identity, measures, cost, code version and machine.
 
     Units: `recall_at_1` and `map_at_r` are shares, `d_*` L2 distances of unit vectors,
-    `wall_time_s` seconds, `peak_memory_mb` MB. What a run did not record is an empty cell.
+    `wall_time_s` seconds, `peak_memory_mb` MB. What a run did not record is an empty cell. `loss`
+    is without swept settings, which have columns of their own.
     """
     import pandas as pd
 
-    return pd.DataFrame([_run_row(run, suite) for run in runs])
+    swept = swept_settings(runs)
+    return pd.DataFrame([_run_row(run, suite) | _values(run, swept) for run in runs])
 
 
 def comparisons_frame(comparisons: Sequence[Comparison], suite: str) -> "pd.DataFrame":
     """Return one row a comparison: means over seeds of base and tcm, and their difference.
 
-    `<metric>_delta` is tcm minus base; `_delta_low` and `_delta_high` bound its 95 % paired
-    t-interval over seeds and are empty with one seed. `opis_delta_percent` is relative to base.
+    `<metric>_delta` is tcm minus base and `opis_delta_percent` relative to base; `_low` and `_high`
+    bound their 95 % interval, whose kind `interval` says: `paired t` over seeds, `class bootstrap`
+    over the test classes with one seed. What the runs' files do not tell is empty. Where settings
+    are swept, each has a column, and `setting` has them in words.
+
+    Raises:
+        UserError: as `intervals`.
     """
     import pandas as pd
 
-    return pd.DataFrame([_comparison_row(comparison, suite) for comparison in comparisons])
+    swept = swept_settings([run for one in comparisons for pair in one.pairs for run in pair])
+    return pd.DataFrame([_comparison_row(comparison, suite, swept) for comparison in comparisons])
+
+
+def swept_settings(runs: Iterable[MeasuredRun]) -> list[str]:
+    """Return the settings that any of the runs' folders name, with their sections, sorted."""
+    return sorted({key for run in runs for key in parsed(run.run.loss)[1]})
+
+
+def _values(measured: MeasuredRun, swept: Sequence[str]) -> dict[str, float | None]:
+    """Return the values of swept settings as they were in a run, also where they are the usual."""
+    config = measured.record.get("config") or {}
+    point = parsed(measured.run.loss)[1]
+    sections = [config.get(name) or {} for name in ("optimization", "model", "view")]
+    known = {key: value for section in sections for key, value in section.items()}
+    known |= {f"{REGULARIZER}{k}": v for k, v in (config.get("regularizer") or {}).items()}
+    return {leaf(key): point.get(key, known.get(key)) for key in swept}
 
 
 def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
     run, record = measured.run, measured.record
     git, hardware = record.get("git") or {}, record.get("hardware") or {}
+    config = record.get("config") or {}
     return {
         "dataset": run.dataset,
         "backbone": run.backbone,
-        "loss": run.loss,
+        "loss": parsed(run.loss)[0],
         "variant": run.variant,
         "seed": run.seed,
+        **{
+            key: (config.get(section) or {}).get(key)
+            for section, keys in OF_CONFIG.items()
+            for key in keys
+        },
         **{key: measured.metrics.get(key) for key in OF_METRICS},
         **{key: record.get(key) for key in OF_RECORD},
         "git_commit": git.get("commit"),
@@ -66,33 +102,47 @@ def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
     }
 
 
-def _comparison_row(comparison: Comparison, suite: str) -> dict[str, Any]:
+def _comparison_row(comparison: Comparison, suite: str, swept: Sequence[str]) -> dict[str, Any]:
     dataset, backbone, loss = comparison.cell
     row: dict[str, Any] = {
         "dataset": dataset,
         "backbone": backbone,
-        "loss": loss,
+        "loss": parsed(loss)[0],
+        **_setting(comparison.pairs[0][1], swept),
         "n_seeds": len(comparison.pairs),
     }
+    bounds, row["interval"] = intervals(comparison)
     for metric in MEASURED:
-        row |= _difference(metric, comparison)
+        row |= _means(metric, comparison) | _bounded(f"{metric}_delta", bounds)
     base, delta = row["opis_base"], row["opis_delta"]
     row["opis_delta_percent"] = 100 * delta / base if base else math.nan
+    row |= _bounded("opis_delta_percent", bounds)
     first = comparison.pairs[0][0]
     return row | {"epsilon": first.metrics["epsilon"], "suite": suite, "scale": first.scale}
 
 
-def _difference(metric: str, comparison: Comparison) -> dict[str, float]:
-    base = [float(pair[0].metrics[metric]) for pair in comparison.pairs]
-    tcm = [float(pair[1].metrics[metric]) for pair in comparison.pairs]
-    differences = [after - before for before, after in zip(base, tcm, strict=True)]
-    interval = (math.nan, math.nan)
-    if len(differences) > 1:
-        interval = paired_t_interval(differences)
+def _setting(tcm: MeasuredRun, swept: Sequence[str]) -> dict[str, Any]:
+    """Return the columns of swept settings; none where nothing is swept."""
+    if not swept:
+        return {}
+    values = _values(tcm, swept)
+    words = [said(key, value) for key, value in values.items() if value is not None]
+    return values | {"setting": ", ".join(words), "as_configured": "~" not in tcm.run.loss}
+
+
+def _means(metric: str, comparison: Comparison) -> dict[str, float]:
+    pairs = comparison.pairs
+    base, tcm = (
+        sum(float(pair[side].metrics[metric]) for pair in pairs) / len(pairs) for side in (0, 1)
+    )
+    differences = [float(tcm.metrics[metric]) - float(base.metrics[metric]) for base, tcm in pairs]
     return {
-        f"{metric}_base": sum(base) / len(base),
-        f"{metric}_tcm": sum(tcm) / len(tcm),
+        f"{metric}_base": base,
+        f"{metric}_tcm": tcm,
         f"{metric}_delta": sum(differences) / len(differences),
-        f"{metric}_delta_low": interval[0],
-        f"{metric}_delta_high": interval[1],
     }
+
+
+def _bounded(name: str, bounds: dict[str, tuple[float, float]]) -> dict[str, float]:
+    low, high = bounds[name]
+    return {f"{name}_low": low, f"{name}_high": high}

@@ -16,20 +16,20 @@ def markdown(metrics: Sequence[Metric], lines: Iterable[Line], notes: Sequence[s
         for title in (f"{metric.heading} {metric.columns[0]}", *metric.columns[1:])
     ]
     table = [
-        _row(names + titles),
-        "|" + "---|" * len(names) + "---:|" * len(titles),
-        *(_row(_cells(metrics, line)) for line in lines),
+        _row([*names, *titles, "Interval"]),
+        "|" + "---|" * len(names) + "---:|" * len(titles) + "---|",
+        *(_row(_cells(line)) for line in lines),
     ]
     return "\n".join([*table, "", *(f"- {note.translate(ESCAPES)}" for note in notes), ""])
 
 
-def _cells(metrics: Sequence[Metric], line: Line) -> Iterator[str]:
+def _cells(line: Line) -> Iterator[str]:
     yield from (line.dataset, line.backbone, line.loss)
-    for metric, cells in zip(metrics, line.cells, strict=True):
+    for cells in line.cells:
         change = cells.change
         yield from (cells.base, cells.tcm, f"{change.text} {change.interval}".rstrip())
-        if metric.relative:
-            yield change.percent
+        yield from cells.extras
+    yield line.seeds
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -1,5 +1,12 @@
 """How datasets, backbones and losses are called in print, and the order they come in."""
 
+from typing import TYPE_CHECKING, Any
+
+from tcmbench.sweeps import leaf, parsed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
 DATASETS = {
     "cub": "CUB-200-2011",
     "cars196": "Cars196",
@@ -8,13 +15,23 @@ DATASETS = {
 }
 BACKBONES = {"resnet50": "ResNet-50", "vit_b16": "ViT-B/16"}
 LOSSES = {"smooth_ap": "Smooth-AP", "recall_at_k": "Recall@k"}
+# Beyond the paper's table, whose sixteen rows the names above span.
+OTHER_DATASETS = {"mnist": "MNIST"}
+OTHER_LOSSES = {
+    "proxy_anchor": "Proxy Anchor",
+    "multi_similarity": "Multi-Similarity",
+    "contrastive": "Contrastive",
+    "triplet": "Triplet",
+    "circle": "Circle",
+    "arc_face": "ArcFace",
+}
 VARIANTS = {"base": "base loss", "tcm": "base loss + TCM"}
 MINIATURE = "miniature"
 
 
 def dataset_title(name: str, scale: str) -> str:
     """Return the printed name of a dataset; a miniature never passes as the real one."""
-    title = DATASETS.get(name, name)
+    title = (DATASETS | OTHER_DATASETS).get(name, name)
     return f"{title} ({MINIATURE})" if scale == MINIATURE else title
 
 
@@ -24,14 +41,34 @@ def backbone_title(name: str) -> str:
 
 
 def loss_title(name: str) -> str:
-    """Return the printed name of a loss; an unknown one is shown as it is."""
-    return LOSSES.get(name, name)
-
-
-def cell_order(dataset: str, backbone: str, loss: str) -> tuple[tuple[int, str], ...]:
-    """Return a sort key: known names in the order above, then the others by alphabet."""
-    known = (list(DATASETS), list(BACKBONES), list(LOSSES))
-    return tuple(
-        (names.index(name) if name in names else len(names), name)
-        for names, name in zip(known, (dataset, backbone, loss), strict=True)
+    """Return the printed name of a loss, with its swept settings; an unknown one as it is."""
+    loss, point = parsed(name)
+    return ", ".join(
+        [(LOSSES | OTHER_LOSSES).get(loss, loss), *(said(*setting) for setting in point.items())]
     )
+
+
+def said(key: str, value: float) -> str:
+    """Return a setting in words, such as "batch size 32"."""
+    return f"{leaf(key).replace('_', ' ')} {value:g}"
+
+
+def row_loss_title(row: "pd.Series[Any]") -> str:
+    """Return the same of a row of a table, whose column `setting` has the swept settings."""
+    setting = row.get("setting")
+    title = loss_title(str(row["loss"]))
+    return f"{title}, {setting}" if isinstance(setting, str) and setting else title
+
+
+def cell_order(dataset: str, backbone: str, loss: str) -> tuple[Any, ...]:
+    """Return a sort key: known names in the order above, then the others by alphabet.
+
+    The swept points of a loss follow it, in the order of their values.
+    """
+    known = ([*DATASETS, *OTHER_DATASETS], list(BACKBONES), [*LOSSES, *OTHER_LOSSES])
+    plain, point = parsed(loss)
+    names = tuple(
+        (names.index(name) if name in names else len(names), name)
+        for names, name in zip(known, (dataset, backbone, plain), strict=True)
+    )
+    return *names, tuple(sorted(point.items()))

@@ -1,39 +1,68 @@
 """The sentences below a table and a figure: what was measured, how, and on what."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
+from tcmbench.statistics import RESAMPLES
+from tcmbench.tables.intervals import NO_INTERVAL, OVER_CLASSES, OVER_SEEDS
 from tcmbench.tables.names import MINIATURE, backbone_title
 from tcmbench.tables.runs import Comparison, MeasuredRun
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MINIATURES = (
     "The datasets are miniatures composed of handwritten digits in the archive layouts of the "
     "named datasets, not those datasets: these numbers say nothing about the paper's."
 )
+KINDS = {
+    OVER_SEEDS: "Rows with several seeds (paired t): values are means over seeds; in brackets the "
+    "95 % paired t-interval of the change over seeds.",
+    OVER_CLASSES: "Rows with n = 1 (class bootstrap): in brackets the 95 % bootstrap-t interval of "
+    f"the change over {RESAMPLES:,} draws of the test classes, the same ones for base and +TCM. It "
+    "says how the change varies with the choice of test classes, and nothing about another "
+    "training. With 100 classes or fewer it covers less often than it says: see "
+    "results/reference/.",
+    NO_INTERVAL: "Rows without interval: one seed, and fewer than 10 test classes or no "
+    "utility.parquet and classes.parquet beside the metrics.",
+}
+REFERENCES = {
+    "published_recall_at_1": "† R@1 of the base loss in its own paper: of the checkpoint with the "
+    "best R@1 on the test images, so it can be higher than ours by its selection alone. Sources: "
+    "report/published_recall.csv.",
+    "paper_recall_at_1_tcm": "‡ The paper's value with TCM and, in brackets, its change, as typed "
+    "into report/paper_results.csv.",
+}
 
 
-def table_notes(comparisons: Sequence[Comparison], suite: str) -> list[str]:
-    """Return the footnote of the comparison table, one sentence an item."""
+def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite: str) -> list[str]:
+    """Return the footnote of the comparison table, one sentence or a few an item.
+
+    Args:
+        comparisons: what the table shows.
+        frame: their `comparisons_frame`.
+        suite: its name.
+    """
     runs = [run for comparison in comparisons for pair in comparison.pairs for run in pair]
     first = runs[0]
     seeds = sorted({run.run.seed for run in runs})
-    notes = [
+    return [
         f"Suite {suite}, scale {first.scale}; comparisons: {len(comparisons)}; "
         f"seeds: {', '.join(map(str, seeds))}.",
         *([MINIATURES] if first.scale == MINIATURE else []),
+        "Protocol: no test class occurs in training; every test image is a query and all others "
+        "are its gallery. Base and +TCM share seed, start weights, batches and recipe.",
         "Change: +TCM minus base, of the same seed, rounded after the subtraction; R@1 in "
-        "percentage points. A change that rounds to zero has no arrow and no colour.",
+        "percentage points. A change that rounds to zero has no arrow and no colour; the colour "
+        "follows the change alone, not its interval.",
         *_stored(first.image_cache),
         "Selection: the weights after the last epoch; no test image chooses anything.",
+        _networks(runs),
         settings(first.metrics),
         *_random_starts(runs),
+        *(text for kind, text in KINDS.items() if (frame["interval"] == kind).any()),
+        *(text for column, text in REFERENCES.items() if column in frame),
     ]
-    if any(len(comparison.pairs) > 1 for comparison in comparisons):
-        notes.append(
-            "Values are means over seeds; in brackets: 95 % paired t-interval over seeds. "
-            "The colour follows the mean alone."
-        )
-    return notes
 
 
 def _stored(image_cache: dict[str, Any] | None) -> list[str]:
@@ -62,6 +91,21 @@ def settings(metrics: dict[str, Any]) -> str:
         f"OPIS: calibration range where the {_calibration(metrics)}, measured on each model's own "
         f"test pairs; K = {metrics['num_thresholds']} thresholds; β = {metrics['beta']:g}; "
         f"{worst}%-OPIS sets the worst {worst} % of the classes against the rest."
+    )
+
+
+def _networks(runs: Iterable[MeasuredRun]) -> str:
+    """Name the start weights and the precision of training."""
+    names, precisions, scales = set(), set(), set()
+    for run in runs:
+        config = run.record.get("config", {})
+        names.add(config.get("model", {}).get("timm", run.run.backbone))
+        precisions.add(run.record.get("precision", "not recorded"))
+        scales.add(run.scale)
+    own = " (these networks, pretrained by the suite on digits)" if MINIATURE in scales else ""
+    return (
+        f"Start weights: {', '.join(sorted(names))}{own}. "
+        f"Precision of training: {', '.join(sorted(precisions))}; metrics are exact."
     )
 
 

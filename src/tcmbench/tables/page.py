@@ -1,11 +1,11 @@
-"""The comparison table as one HTML page that needs nothing else: no script, no network."""
+"""The comparison table as one HTML page."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from itertools import groupby
 
 from tcmbench.tables.cells import Line, Metric
-from tcmbench.tables.style import CSS
+from tcmbench.tables.document import document, notes_list, scrolled
 
 TITLE = "Base loss against base loss + TCM"
 INTRODUCTION = (
@@ -13,40 +13,15 @@ INTRODUCTION = (
     "else equal. R@1 ↑ higher is better; OPIS ↓ lower is better."
 )
 
+KEY = '<span class="key"><span class="better">better</span> <span class="worse">worse</span></span>'
+
 
 def page(metrics: Sequence[Metric], lines: Iterable[Line], notes: Sequence[str]) -> str:
-    """Return a whole page; it reads on paper, on a phone, and in a dark room."""
+    """Return a whole page."""
     groups = groupby(lines, key=lambda line: line.dataset)
     bodies = "\n".join(_body(dataset, metrics, group) for dataset, group in groups)
-    items = "\n".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{TITLE}</title>
-<style>
-{CSS}
-</style>
-</head>
-<body>
-<h1>{TITLE}</h1>
-<p>{INTRODUCTION}
-<span class="key"><span class="better">better</span> <span class="worse">worse</span></span></p>
-<div class="scroll" tabindex="0" role="region" aria-label="Comparison table">
-<table>
-<thead>
-{_head(metrics)}
-</thead>
-{bodies}
-</table>
-</div>
-<ul class="notes">
-{items}
-</ul>
-</body>
-</html>
-"""
+    table = scrolled("Comparison table", f"<thead>\n{_head(metrics)}\n</thead>\n{bodies}")
+    return document(TITLE, f"<p>{INTRODUCTION}\n{KEY}</p>\n{table}\n{notes_list(notes)}")
 
 
 def _head(metrics: Sequence[Metric]) -> str:
@@ -68,14 +43,15 @@ def _body(dataset: str, metrics: Sequence[Metric], lines: Iterable[Line]) -> str
     title = f'<th scope="rowgroup" colspan="{columns}"><span>{escape(dataset)}</span></th>'
     rows = "\n".join(
         f'<tr><th scope="row" class="name">{escape(line.backbone)}&nbsp;· '
-        f"<span>{escape(line.loss)}</span></th>{''.join(_cells(metrics, line))}</tr>"
+        f"<span>{escape(line.loss)}</span><small>{escape(line.seeds)}</small></th>"
+        f"{''.join(_cells(line))}</tr>"
         for line in lines
     )
     return f'<tbody>\n<tr class="dataset">{title}</tr>\n{rows}\n</tbody>'
 
 
-def _cells(metrics: Sequence[Metric], line: Line) -> Iterator[str]:
-    for metric, cells in zip(metrics, line.cells, strict=True):
+def _cells(line: Line) -> Iterator[str]:
+    for cells in line.cells:
         change = cells.change
         small = f"<small>{escape(change.interval)}</small>" if change.interval else ""
         yield f'<td class="first">{escape(cells.base)}</td><td>{escape(cells.tcm)}</td>'
@@ -83,5 +59,4 @@ def _cells(metrics: Sequence[Metric], line: Line) -> Iterator[str]:
             f'<td><span class="{change.verdict}" title="{change.verdict}">'
             f"{escape(change.text)}</span>{small}</td>"
         )
-        if metric.relative:
-            yield f"<td>{escape(change.percent)}</td>"
+        yield from (f"<td>{escape(extra)}</td>" for extra in cells.extras)

@@ -10,6 +10,7 @@ from typing import Any
 from tcmbench.config import Run
 from tcmbench.errors import UserError
 from tcmbench.files import read_json
+from tcmbench.sweeps import named, of_recipe, parsed
 from tcmbench.tables.names import VARIANTS, cell_order
 
 LAYOUT = "{dataset}/{backbone}/{loss}/{base|tcm}/seed{number}"
@@ -31,8 +32,14 @@ class MeasuredRun:
 
     @property
     def cell(self) -> Cell:
-        """Dataset, backbone and loss: what the two variants of a comparison share."""
+        """Dataset, backbone and loss, with its swept settings, if any, in the loss's name."""
         return self.run.dataset, self.run.backbone, self.run.loss
+
+    @property
+    def base_cell(self) -> Cell:
+        """The cell of the base run: without settings of the regularizer, which it has none of."""
+        loss, point = parsed(self.run.loss)
+        return self.run.dataset, self.run.backbone, named(loss, of_recipe(point))
 
     @property
     def scale(self) -> str:
@@ -48,7 +55,10 @@ class MeasuredRun:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The runs of one dataset, backbone and loss, as (base, tcm) pairs of the same seed."""
+    """The runs of one dataset, backbone and loss, as (base, tcm) pairs of the same seed.
+
+    `cell` is that of the tcm runs: one base run may belong to several comparisons.
+    """
 
     cell: Cell
     pairs: tuple[tuple[MeasuredRun, MeasuredRun], ...]
@@ -58,8 +68,8 @@ def read_runs(folders: Iterable[Path | str]) -> list[MeasuredRun]:
     """Read run folders, in the order of print.
 
     Raises:
-        UserError: no folder, a folder that is no run, the same run twice, or runs of another
-            scale or measured with other settings than the rest.
+        UserError: no folder, a folder that is no run or names no swept point, the same run twice,
+            or runs of another scale or measured with other settings than the rest.
     """
     runs = sorted((_read(Path(folder)) for folder in folders), key=_order)
     if not runs:
@@ -79,29 +89,32 @@ def pair(runs: Sequence[MeasuredRun]) -> tuple[list[Comparison], list[str]]:
     Raises:
         UserError: not one pair.
     """
-    comparisons, notes = [], []
-    for cell in dict.fromkeys(run.cell for run in runs):
-        by_variant: dict[str, dict[int, MeasuredRun]] = {name: {} for name in VARIANTS}
-        for run in runs:
-            if run.cell == cell:
-                by_variant[run.run.variant][run.run.seed] = run
-        base, tcm = by_variant["base"], by_variant["tcm"]
+    by_variant: dict[str, dict[Cell, dict[int, MeasuredRun]]] = {name: {} for name in VARIANTS}
+    for run in runs:
+        by_variant[run.run.variant].setdefault(run.cell, {})[run.run.seed] = run
+    comparisons: list[Comparison] = []
+    paired: set[Path] = set()
+    for cell, tcm in by_variant["tcm"].items():
+        base = by_variant["base"].get(next(iter(tcm.values())).base_cell, {})
         seeds = sorted(base.keys() & tcm.keys())
         if seeds:
             comparisons.append(Comparison(cell, tuple((base[s], tcm[s]) for s in seeds)))
-        notes += [
-            f"{run.folder} is left out of the comparisons: its partner is missing, the run of "
-            f"variant '{other}' with the same seed"
-            for variant, other in (("base", "tcm"), ("tcm", "base"))
-            for seed, run in by_variant[variant].items()
-            if seed not in by_variant[other]
-        ]
+            paired.update(side[s].folder for side in (base, tcm) for s in seeds)
+    notes = [_left_out(run) for run in runs if run.folder not in paired]
     if not comparisons:
         raise UserError(
             "no comparison can be made: no seed has both a base and a tcm run of the same "
             "dataset, backbone and loss; add the missing variant"
         )
     return comparisons, notes
+
+
+def _left_out(run: MeasuredRun) -> str:
+    other = "tcm" if run.run.variant == "base" else "base"
+    return (
+        f"{run.folder} is left out of the comparisons: its partner is missing, the run of "
+        f"variant '{other}' with the same seed"
+    )
 
 
 def _read(folder: Path) -> MeasuredRun:
@@ -121,6 +134,7 @@ def _identity(folder: Path) -> Run:
     if len(parts) < 5 or seed is None or parts[3] not in VARIANTS:
         raise UserError(f"{folder} is not a run folder; its path must end in {LAYOUT}")
     dataset, backbone, loss, variant = parts[:4]
+    parsed(loss)
     return Run(dataset, backbone, loss, variant, int(seed[1]))
 
 

@@ -1,4 +1,4 @@
-"""The stylesheet of the comparison page."""
+"""The stylesheet of the pages."""
 
 # Green and red-orange differ in lightness as well, and an arrow and a sign say the same again.
 CSS = """\
@@ -15,13 +15,14 @@ CSS = """\
 }
 body {
   margin: 1.5rem auto;
-  max-width: 62rem;
+  max-width: 76rem;
   padding: 0 1rem;
   font: 0.9375rem/1.45 system-ui, sans-serif;
   color: var(--ink);
   background: var(--paper);
 }
 h1 { font-size: 1.25rem; margin: 0 0 0.25rem; }
+h2 { font-size: 1rem; margin: 1.25rem 0 0.5rem; }
 p { margin: 0 0 1rem; }
 .key { white-space: nowrap; }
 .scroll { overflow-x: auto; }
@@ -43,5 +44,10 @@ tbody:last-child { border-bottom: 2px solid; }
 small { display: block; color: var(--quiet); padding-right: 0.35rem; }
 .notes { color: var(--quiet); font-size: 0.8125rem; padding-left: 1.1rem; max-width: 48rem; }
 .name span { white-space: nowrap; }
+td.left, th.left, td.text, th.text { text-align: left; }
+td.text, th.text { white-space: normal; min-width: 14rem; }
+.narrow table { width: auto; }
+.narrow p { margin: 0.75rem 0; }
+.verdict { font-weight: 600; }
 @media (max-width: 40rem) { .name { white-space: normal; min-width: 5rem; } }
 @media print { .better, .worse { print-color-adjust: exact; } }"""

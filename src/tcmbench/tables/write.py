@@ -11,27 +11,45 @@ from tcmbench.tables.latex import latex
 from tcmbench.tables.markdown import markdown
 from tcmbench.tables.notes import table_notes
 from tcmbench.tables.page import page
+from tcmbench.tables.references import add_references, read_paper, read_published
 from tcmbench.tables.runs import pair, read_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def write_tables(folders: Iterable[Path | str], suite: str, out: Path) -> list[str]:
+def write_tables(
+    folders: Iterable[Path | str],
+    suite: str,
+    out: Path,
+    paper: Path | None = None,
+    published: Path | None = None,
+) -> list[str]:
     """Write runs.csv and comparisons.{csv,md,tex,html} of the run folders into `out`.
+
+    Args:
+        folders: run folders.
+        suite: its name, for the footnote.
+        out: folder for the tables.
+        paper: the paper's numbers as typed in, shown beside ours at full scale.
+        published: R@1 of base losses from their own papers, likewise.
 
     Returns:
         One sentence for each run that found no partner and is in runs.csv alone.
 
     Raises:
-        UserError: as `read_runs` and `pair`.
+        UserError: as `read_runs`, `pair`, `intervals`, `read_paper` and `read_published`.
     """
     runs = read_runs(folders)
     comparisons, left_out = pair(runs)
-    frame = comparisons_frame(comparisons, suite)
+    frame = add_references(
+        comparisons_frame(comparisons, suite),
+        read_paper(paper) if paper else {},
+        read_published(published) if published else {},
+    )
     metrics = printed_metrics(frame)
     lines = printed_lines(frame, metrics)
-    notes = table_notes(comparisons, suite)
+    notes = table_notes(comparisons, frame, suite)
     _write_csv(out / "runs.csv", runs_frame(runs, suite))
     _write_csv(out / "comparisons.csv", frame)
     for suffix, render in ((".md", markdown), (".tex", latex), (".html", page)):

@@ -20,7 +20,8 @@ Identity = dict[str, str]
 def identity(settings: Settings, device: torch.device, precision: torch.dtype) -> Identity:
     """Return all that decides the weights, by name: settings, hashes of inputs and code, torch."""
     loss = settings.loss.file or FOLDER / f"{settings.loss.name}.py"
-    code = {*sources(Path(__file__).with_name("loop.py")), *sources(loss)}
+    own = [] if settings.loss.class_path else sources(loss)
+    code = {*sources(Path(__file__).with_name("loop.py")), *own}
     data = {"manifest": settings.manifest, "start weights": settings.weights}
     return {
         **_flat(settings.to_json(), ""),

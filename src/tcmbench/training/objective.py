@@ -37,7 +37,7 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         file = Path(loss.file) if loss.file else None
-        self.base = load_loss(loss.name, loss.params, file, sizes or {})
+        self.base = load_loss(loss.name, loss.params, file, sizes or {}, loss.class_path)
         self.tcm = None if regularizer is None else _margin(regularizer)
         self.shares = "similarity" in inspect.signature(self.base.forward).parameters
 

@@ -59,11 +59,12 @@ class Compute:
 
 @dataclass(frozen=True)
 class LossSpec:
-    """A loss by the name of its file, or by a file of the user's own."""
+    """A loss by the name of its file, by a file of the user's own, or by a package's class."""
 
     name: str
     params: dict[str, Any]
     file: str | None = None
+    class_path: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,82 @@
+"""Show all results of a suite, as far as they are there, on one static page.
+
+Usage: python src/page.py --suite NAME [--figures FOLDER] [--out FILE.html] [RUN_FOLDER ...]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tcmbench.errors import run_command
+
+REPORT = Path(__file__).resolve().parents[1] / "report"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the command line."""
+    builder = argparse.ArgumentParser(
+        description="Write one HTML page that needs no network: the comparison table, the claims, "
+        "the figures and where each run comes from. Works at any time: runs without metrics.json "
+        "are named as missing."
+    )
+    add = builder.add_argument
+    add("--suite", required=True, metavar="NAME", help="suite of config.yaml")
+    add(
+        "--figures",
+        type=Path,
+        metavar="FOLDER",
+        help="figures to show (default: results/figures/NAME)",
+    )
+    add(
+        "--captions",
+        type=Path,
+        default=REPORT,
+        metavar="FOLDER",
+        help="captions of the figures, as .rst (default: the project's)",
+    )
+    add("--paper", type=Path, metavar="FILE.csv", help="the paper's table")
+    add("--published", type=Path, metavar="FILE.csv", help="R@1 of base losses in their papers")
+    add(
+        "--entry",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FOLDER", "TITLE"),
+        help="measured embeddings made elsewhere, and how they are called in print",
+    )
+    add(
+        "--out",
+        type=Path,
+        default=Path("results/index.html"),
+        metavar="FILE.html",
+        help="the page (default: %(default)s)",
+    )
+    add(
+        "runs",
+        nargs="*",
+        type=Path,
+        metavar="RUN_FOLDER",
+        help="folders of all runs, done or not (default: those of the suite in ./config.yaml)",
+    )
+    return builder
+
+
+def command(arguments: argparse.Namespace) -> None:
+    """Write the page; name on standard error each run that found no partner."""
+    from tcmbench.page.expected import expected_folders
+    from tcmbench.page.write import Material, write_page
+
+    material = Material(
+        arguments.figures or Path("results/figures") / arguments.suite,
+        arguments.captions,
+        arguments.paper,
+        arguments.published,
+        [(Path(folder), title) for folder, title in arguments.entry],
+    )
+    folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)
+    for note in write_page(folders, arguments.suite, arguments.out, material):
+        print(f"note: {note}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run_command(parser(), command)

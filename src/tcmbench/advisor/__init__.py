@@ -1,0 +1,5 @@
+"""One global threshold for a set of embeddings: where it lies, how sure that is, who it fits."""
+
+from tcmbench.advisor.advice import Advice, ClassRates, advise
+
+__all__ = ["Advice", "ClassRates", "advise"]

@@ -1,0 +1,5 @@
+"""What the paper and its announcement claim, set against what was measured."""
+
+from tcmbench.claims.write import write_claims
+
+__all__ = ["write_claims"]

@@ -1,0 +1,113 @@
+"""claims.json, and the same as Markdown and as a page."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tcmbench.claims import comparisons, cost, inflection
+from tcmbench.claims.claim import Claim, Finding, entry
+from tcmbench.claims.page import markdown, page
+from tcmbench.errors import UserError
+from tcmbench.files import atomic_path, write_json
+from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELL = ["dataset", "backbone", "loss"]
+ON_MINIATURES = "on miniatures, which say nothing about the paper's datasets"
+NEEDS_PARETO = "needs the Pareto suite: two backbones, five losses, several batch sizes"
+
+
+def write_claims(tables: Path, out: Path, pareto: Path | None = None) -> None:
+    """Judge each claim by the tables of a suite; write claims.json, claims.md and claims.html.
+
+    Args:
+        tables: folder with comparisons.csv and runs.csv.
+        out: folder for the three files.
+        pareto: runs.csv of the Pareto suite, where it was run.
+
+    Raises:
+        UserError: a table is missing or lacks a column.
+    """
+    frame = _read(tables / "comparisons.csv", [*CELL, "scale", "opis_delta_percent_low"])
+    runs = _read(tables / "runs.csv", [*CELL, "variant", "images_per_second"])
+    settings = _read(pareto, [*CELL, "variant", "batch_size"]) if pareto else None
+    entries = judged(frame, runs, settings)
+    for suffix, render in ((".md", markdown), (".html", page)):
+        with atomic_path(out / f"claims{suffix}") as temporary:
+            temporary.write_text(render(entries), encoding="utf-8")
+    write_json(out / "claims.json", entries)
+
+
+def judged(
+    frame: "pd.DataFrame", runs: "pd.DataFrame", pareto: "pd.DataFrame | None" = None
+) -> list[dict[str, Any]]:
+    """Return the entries of claims.json.
+
+    At full scale the paper's sixteen cells count and rows beyond them do not; until all are there
+    every verdict on them is `not run`. On miniatures all rows are counted and nothing is judged.
+
+    Args:
+        frame: a `comparisons_frame`.
+        runs: its `runs_frame`.
+        pareto: the `runs_frame` of the Pareto suite.
+    """
+    if not _miniature(frame):
+        frame, runs = _in_grid(frame), _in_grid(runs)
+    about_table = [*comparisons.findings(frame), cost.finding(runs)]
+    missing = _missing(frame)
+    entries = [_entry(*pair, missing, _miniature(frame)) for pair in about_table]
+    small = pareto is not None and _miniature(pareto)
+    return entries + [
+        _entry(*pair, "" if pareto is not None else NEEDS_PARETO, small)
+        for pair in inflection.findings(pareto)
+    ]
+
+
+def _entry(claim: Claim, finding: Finding, missing: str, miniature: bool) -> dict[str, Any]:
+    obstacle = ON_MINIATURES if miniature else missing
+    if not obstacle and finding.n == 0:
+        obstacle = "the runs did not record what it needs"
+    return entry(claim, finding, obstacle)
+
+
+def _miniature(frame: "pd.DataFrame") -> bool:
+    return bool((frame["scale"] == MINIATURE).any())
+
+
+def _in_grid(frame: "pd.DataFrame") -> "pd.DataFrame":
+    known = zip(CELL, (DATASETS, BACKBONES, LOSSES), strict=True)
+    for column, names in known:
+        frame = frame[frame[column].isin(list(names))]
+    return frame
+
+
+def _missing(frame: "pd.DataFrame") -> str:
+    """Name the cells of the paper's table that were not measured."""
+    present = set(frame[CELL].itertuples(index=False, name=None))
+    absent = [
+        f"{DATASETS[dataset]} {BACKBONES[backbone]} {LOSSES[loss]}"
+        for dataset in DATASETS
+        for backbone in BACKBONES
+        for loss in LOSSES
+        if (dataset, backbone, loss) not in present
+    ]
+    total = len(DATASETS) * len(BACKBONES) * len(LOSSES)
+    return f"missing {len(absent)} of {total} comparisons: {', '.join(absent)}" if absent else ""
+
+
+def _read(path: Path, columns: list[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; make it with src/aggregate.py") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not a table ({error}); make it with src/aggregate.py") from None
+    absent = [column for column in columns if column not in frame]
+    if absent:
+        raise UserError(
+            f"{path} lacks the column '{absent[0]}'; make it anew with src/aggregate.py"
+        )
+    return frame

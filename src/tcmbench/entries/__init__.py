@@ -1,0 +1,5 @@
+"""Embeddings that were made elsewhere, measured like the runs: a table and utility curves."""
+
+from tcmbench.entries.write import write_entries
+
+__all__ = ["write_entries"]

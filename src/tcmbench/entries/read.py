@@ -1,0 +1,59 @@
+"""Measured embeddings of unknown making, read from their folders."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tcmbench.config import Run
+from tcmbench.errors import UserError
+from tcmbench.files import read_json
+from tcmbench.plots.curves import Curves, read_curves
+from tcmbench.tables.runs import MEASURED, SETTINGS, MeasuredRun
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of embeddings: how it is called in print, and what was measured.
+
+    `measured` has the variant `base`, whose colour it is drawn in, and knows of no training.
+    """
+
+    title: str
+    measured: MeasuredRun
+
+    @property
+    def name(self) -> str:
+        """The entry's name in the configuration."""
+        return self.measured.folder.name
+
+    def curves(self) -> Curves:
+        """Read the utility curves; raises `UserError` as `read_curves`."""
+        return read_curves(self.measured)
+
+
+def read_entries(named: Iterable[tuple[Path, str]]) -> list[Entry]:
+    """Read entries, given as folder and title.
+
+    Raises:
+        UserError: no entry, no metrics in a folder, or entries that were not measured alike.
+    """
+    entries = [Entry(title, _measured(Path(folder))) for folder, title in named]
+    if not entries:
+        raise UserError("no entry was given; name one with --entry FOLDER TITLE")
+    first = entries[0].measured
+    for entry in entries[1:]:
+        for key in SETTINGS:
+            if entry.measured.metrics.get(key) != first.metrics.get(key):
+                raise UserError(
+                    f"{entry.measured.folder} and {first.folder} were evaluated with different "
+                    f"{key}; evaluate both alike"
+                )
+    return entries
+
+
+def _measured(folder: Path) -> MeasuredRun:
+    metrics = read_json(folder / "metrics.json")
+    for key in MEASURED:
+        if not isinstance(metrics.get(key), int | float):
+            raise UserError(f"{folder / 'metrics.json'} has no number '{key}'; evaluate it again")
+    return MeasuredRun(Run(folder.name, "", "", "base", 0), folder, metrics, {})

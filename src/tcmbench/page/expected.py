@@ -1,0 +1,33 @@
+"""The runs that a suite consists of, done or not."""
+
+from pathlib import Path
+
+from tcmbench import datasets
+from tcmbench.config import check, runs
+from tcmbench.errors import UserError, nearest
+
+
+def expected_folders(path: Path, suite: str) -> list[Path]:
+    """Return the run folders of a suite, relative to the working directory.
+
+    Args:
+        path: config.yaml.
+        suite: one of its suites.
+
+    Raises:
+        UserError: the file is missing or wrong, or has no such suite.
+    """
+    import yaml
+
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; name the run folders instead") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML ({error}); repair it") from None
+    # Whether each loss is there is for the training to check: looking takes torch.
+    losses = raw.get("losses", {}) if isinstance(raw, dict) else {}
+    config = check(raw, datasets.names(), losses)
+    if suite not in config["suites"]:
+        raise UserError(f"{path} has no suite '{suite}'; {nearest(suite, config['suites'])}")
+    return [Path(run.folder) for run in runs(config, suite)]

@@ -1,0 +1,40 @@
+"""The tables of a suite, read back to be drawn."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tcmbench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def read_frame(path: Path) -> "pd.DataFrame":
+    """Read runs.csv or comparisons.csv.
+
+    Raises:
+        UserError: the file is missing, is no table, or has no row.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; make it with src/aggregate.py")
+    try:
+        frame = pd.read_csv(path)
+    except ValueError as error:
+        raise UserError(f"{path} is not a table ({error}); make it anew") from None
+    if frame.empty:
+        raise UserError(f"{path} has no row; there is nothing to draw yet")
+    return frame
+
+
+def require(frame: "pd.DataFrame", columns: Iterable[str]) -> None:
+    """Refuse a table without these columns.
+
+    Raises:
+        UserError: one is missing.
+    """
+    for name in columns:
+        if name not in frame.columns:
+            raise UserError(f"the table has no column '{name}'; make it with src/aggregate.py")

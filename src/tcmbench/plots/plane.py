@@ -1,0 +1,111 @@
+"""All comparisons in the plane of recognition error and OPIS: an arrow from base to +TCM."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tcmbench.plots.frames import require
+from tcmbench.plots.style import FULL, GREY, PALETTE, logarithmic, styled
+from tcmbench.tables.names import backbone_title, dataset_title, loss_title
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PANEL_HEIGHT, FRAME_HEIGHT = 2.2, 0.55
+COLUMNS = [
+    *("dataset", "scale", "backbone", "loss"),
+    *("opis_base", "opis_tcm", "recall_at_1_base", "recall_at_1_tcm"),
+]
+WIDE = 4.0
+MARKERS = ("o", "s", "D", "^", "v")
+X_LABEL = "OPIS (×10⁻³)\n← lower is better"
+Y_LABEL = "recognition error 1 − R@1 (%)\n← lower is better"
+
+
+def draw_plane(frame: "pd.DataFrame") -> "Figure":
+    """Draw a panel a dataset, an arrow a comparison; both axes are better to the lower left.
+
+    Args:
+        frame: comparisons.csv; R@1 as shares.
+
+    Raises:
+        UserError: a column is missing.
+    """
+    from matplotlib.figure import Figure
+
+    require(frame, COLUMNS)
+    looks = _looks(frame)
+    datasets = list(dict.fromkeys(zip(frame["dataset"], frame["scale"], strict=True)))
+    columns = min(2, len(datasets))
+    rows = -(-len(datasets) // columns)
+    with styled():
+        size = (FULL * columns / 2, FRAME_HEIGHT + PANEL_HEIGHT * rows)
+        figure = Figure(figsize=size, layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes, (dataset, scale) in zip(panels, datasets, strict=False):
+            for _, numbers in frame[frame["dataset"] == dataset].iterrows():
+                _arrow(axes, numbers, looks)
+            axes.set_title(dataset_title(dataset, scale), loc="left")
+            axes.set_xlabel(X_LABEL)
+            axes.set_ylabel(Y_LABEL)
+            axes.margins(0.12)
+            _widen(axes)
+        for axes in panels[len(datasets) :]:
+            axes.set_visible(False)
+        figure.legend(handles=_handles(looks), loc="outside lower center", ncols=3)
+    return figure
+
+
+def _looks(frame: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
+    """Give each backbone a shape and each loss a colour."""
+    backbones, losses = (list(dict.fromkeys(frame[name])) for name in ("backbone", "loss"))
+    return {
+        (backbone, loss): (_nth(PALETTE, losses, loss), _nth(MARKERS, backbones, backbone))
+        for backbone in backbones
+        for loss in losses
+    }
+
+
+def _nth(looks: Sequence[str], names: Sequence[str], name: str) -> str:
+    return looks[names.index(name) % len(looks)]
+
+
+def _arrow(axes: "Axes", numbers: Any, looks: dict[tuple[str, str], tuple[str, str]]) -> None:
+    colour, marker = looks[numbers["backbone"], numbers["loss"]]
+    start, end = (
+        (1e3 * numbers[f"opis_{name}"], 100 * (1 - numbers[f"recall_at_1_{name}"]))
+        for name in ("base", "tcm")
+    )
+    # A gap at the start as well would turn the shortest arrows round.
+    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 2}
+    axes.annotate("", end, start, arrowprops=arrow)
+    axes.plot(*start, marker, color=colour, markerfacecolor="white", markersize=4.5)
+    axes.plot(*end, marker, color=colour, markersize=4.5)
+
+
+def _widen(axes: "Axes") -> None:
+    """Make an axis logarithmic where its values span a large factor."""
+    for name in ("x", "y"):
+        values = [value for line in axes.lines for value in getattr(line, f"get_{name}data")()]
+        if min(values) > 0 and max(values) / min(values) > WIDE:
+            logarithmic(axes, name)
+
+
+def _handles(looks: dict[tuple[str, str], tuple[str, str]]) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D(
+            [],
+            [],
+            color=colour,
+            marker=marker,
+            linestyle="none",
+            markersize=4.5,
+            label=f"{backbone_title(backbone)} · {loss_title(loss)}",
+        )
+        for (backbone, loss), (colour, marker) in looks.items()
+    ]
+    label = "base (open) → +TCM (filled)"
+    return [*handles, Line2D([], [], color=GREY, marker="o", markerfacecolor="white", label=label)]

@@ -1,0 +1,119 @@
+"""Estimates from counted classes, each with its influence function, for many resamples at once.
+
+The influence of a class is the derivative of an estimate with respect to the class's weight, and
+the root of its mean square over √T the standard error (the infinitesimal jackknife; Efron 1982,
+The Jackknife, the Bootstrap and Other Resampling Plans, chapter 6).
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[np.float64]
+_TRACE = 1e-15
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimate of each resample, `value` [R], and the influence of each class on it [R, T]."""
+
+    value: Array
+    influence: Array
+
+    def __sub__(self, other: "Estimate") -> "Estimate":
+        return Estimate(self.value - other.value, self.influence - other.influence)
+
+    def log(self) -> "Estimate":
+        """Return the estimate of the logarithm; −∞ where the value is 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return Estimate(np.log(self.value), self.influence / self.value[:, None])
+
+    def standard_error(self, counts: Array) -> Array:
+        """Return [R] the standard error when class t was drawn counts[:, t] times [R, T]."""
+        classes = counts.sum(axis=1)
+        # An infinite influence, of the logarithm of 0, has no error.
+        with np.errstate(invalid="ignore"):
+            mean = np.einsum("rt,rt->r", counts, self.influence) / classes
+            square = np.einsum("rt,rt,rt->r", counts, self.influence, self.influence) / classes
+            # Rounding can push a variance of nothing below zero.
+            error: Array = np.sqrt(np.maximum(square - mean**2, 0) / classes)
+        return error
+
+
+def trapezoid(points: int) -> Array:
+    """Return the weights [K] of the trapezoidal rule over equal steps, divided by the range."""
+    weights = np.full(points, 1 / (points - 1))
+    weights[[0, -1]] /= 2
+    return weights
+
+
+class Curves:
+    """The utility of every class, from which OPIS and ε-OPIS of any resample follow.
+
+    Args:
+        utility: [T, K] at equally spaced thresholds.
+        epsilon: share of the classes that counts as the worst.
+    """
+
+    def __init__(self, utility: Array, epsilon: float) -> None:
+        self._utility, self._epsilon = utility, epsilon
+        self._weights = trapezoid(utility.shape[1])
+        self._square = utility**2 @ self._weights
+        # Classes are ranked by their mean utility, with ties broken as in `metrics.opis`; the order
+        # is the same in every resample, and only the cut between worst and rest moves.
+        self._order = np.lexsort([*utility.T, utility @ self._weights])
+        self._ranked = utility[self._order]
+
+    def opis(self, counts: Array) -> Estimate:
+        """Estimate OPIS, the variance of utility over classes averaged over the range.
+
+        Args:
+            counts: [R, T] how often each class was drawn.
+        """
+        classes = counts.sum(axis=1)
+        mean = counts @ self._utility / classes[:, None]
+        value = counts @ self._square / classes - mean**2 @ self._weights
+        # Rounding leaves a trace of this size where all classes are alike.
+        value = np.where(value > _TRACE, value, 0.0)
+        return Estimate(value, self._square - 2 * (mean * self._weights) @ self._utility.T)
+
+    def epsilon_opis(self, counts: Array) -> Estimate:
+        """Estimate ε-OPIS; the max(1, round(ε T)) worst of the drawn classes are found anew.
+
+        Args:
+            counts: [R, T] how often each class was drawn; every row has the same sum.
+        """
+        drawn = round(float(counts[0].sum()))
+        worst = max(1, round(self._epsilon * drawn))
+        if worst >= drawn:
+            return Estimate(np.zeros(len(counts)), np.zeros_like(counts))
+        counts = counts[:, self._order]
+        before = counts.cumsum(axis=1) - counts
+        low = np.clip(worst - before, 0, counts) @ self._ranked
+        gap = low / worst - (counts @ self._ranked - low) / (drawn - worst)
+        along = (2 * gap * self._weights) @ self._ranked.T
+        # The class that the cut falls on decides where it lies: a class counts by its distance
+        # from that one.
+        is_worst = before < worst
+        cut = is_worst.sum(axis=1, keepdims=True) - 1
+        along -= np.take_along_axis(along, cut, axis=1)
+        along *= np.where(is_worst, drawn / worst, -drawn / (drawn - worst))
+        influence = np.empty_like(along)
+        influence[:, self._order] = along
+        return Estimate(gap**2 @ self._weights, influence)
+
+
+def share(counts: Array, hits: Array, images: Array) -> Estimate:
+    """Estimate the share of images that are hits, a ratio of two sums over classes.
+
+    Args:
+        counts: [R, T] how often each class was drawn.
+        hits: [T] of each class; may be a difference of hits.
+        images: [T] of each class.
+    """
+    total = counts @ images
+    value = counts @ hits / total
+    mean = (total / counts.sum(axis=1))[:, None]
+    return Estimate(value, (hits - value[:, None] * images) / mean)
