@@ -9,7 +9,9 @@ README = (ROOT / "README.md").read_text()
 
 def blocks(language, text=README):
     """The code blocks of a language; '' for those without one."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    # All are found first: the end of a block looks like the beginning of one without a language.
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return [block for tag, block in found if tag == language]
 
 
 def region(name):

@@ -46,7 +46,7 @@ rule evaluate_entry:
         "python {input.script} --embeddings {input.embeddings:q} --out {output.metrics}"
         " --utility {output.utility} --far {params.far} --beta {params.beta}"
         " --epsilon {params.epsilon} --thresholds {params.thresholds}"
-        " --device {resources.device} > {log} 2>&1"
+        " --device {resources.device} --max-hours 1000 > {log} 2>&1"
 
 
 rule entries:

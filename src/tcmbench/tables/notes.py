@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcmbench.statistics import RESAMPLES
 from tcmbench.tables.intervals import NO_INTERVAL, OVER_CLASSES, OVER_SEEDS
-from tcmbench.tables.names import MINIATURE, backbone_title
+from tcmbench.tables.names import MINIATURE, OTHER_DATASETS, backbone_title
 from tcmbench.tables.runs import Comparison, MeasuredRun
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite:
         f"Suite {suite}, scale {first.scale}; comparisons: {len(comparisons)}; "
         f"seeds: {', '.join(map(str, seeds))}.",
         *([MINIATURES] if first.scale == MINIATURE else []),
-        "Protocol: no test class occurs in training; every test image is a query and all others "
-        "are its gallery. Base and +TCM share seed, start weights, batches and recipe.",
+        _protocol(runs),
         "Change: +TCM minus base, of the same seed, rounded after the subtraction; R@1 in "
         "percentage points. A change that rounds to zero has no arrow and no colour; the colour "
         "follows the change alone, not its interval.",
@@ -63,6 +62,20 @@ def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite:
         *(text for kind, text in KINDS.items() if (frame["interval"] == kind).any()),
         *(text for column, text in REFERENCES.items() if column in frame),
     ]
+
+
+def _protocol(runs: Iterable[MeasuredRun]) -> str:
+    """Say what was kept apart and what was shared."""
+    toy = any(run.run.dataset in OTHER_DATASETS for run in runs)
+    classes = (
+        "training and test images show the same classes, in this toy"
+        if toy
+        else "no test class occurs in training"
+    )
+    return (
+        f"Protocol: {classes}; every test image is a query and all others are its gallery. Base "
+        "and +TCM share seed, start weights, batches and recipe."
+    )
 
 
 def _stored(image_cache: dict[str, Any] | None) -> list[str]:
@@ -104,7 +117,7 @@ def _networks(runs: Iterable[MeasuredRun]) -> str:
         scales.add(run.scale)
     own = " (these networks, pretrained by the suite on digits)" if MINIATURE in scales else ""
     return (
-        f"Start weights: {', '.join(sorted(names))}{own}. "
+        f"Networks: {', '.join(sorted(names))}{own}. "
         f"Precision of training: {', '.join(sorted(precisions))}; metrics are exact."
     )
 
