@@ -14,7 +14,6 @@ from tcmbench.metrics.totals import Totals
 ROUNDING = 1.5e-7
 _END_ERROR = 1e-6
 _CROWDED = 4
-_GROUPS_AT_A_TIME = 64
 
 
 class UnsureError(Exception):
@@ -79,27 +78,21 @@ def accepted(totals: Totals, bins: Bins, thresholds: NDArray[np.float64]) -> Acc
     place = ((1 - thresholds**2 / 2) - bins.edge) * CELLS / (1 << bins.shift)
     place = np.clip(place, 0, bins.count - 1)
     _refuse_crowds(totals, place)
-    groups = len(totals.by_group)
-    fine, coarse = (np.empty((groups, len(place))) for _ in range(2))
-    for start in range(0, groups, _GROUPS_AT_A_TIME):
-        some = slice(start, start + _GROUPS_AT_A_TIME)
-        above = np.zeros((len(totals.by_group[some]), bins.count + 1), np.int64)
-        above[:, 1:] = totals.by_group[some, ::-1].cumsum(1)
-        above = above[:, ::-1]
-        fine[some] = _between(above, place, 1)
-        coarse[some] = _between(above, place, 2)
-    return Accepted(fine, coarse)
+    return Accepted(*(_between(totals, place, width) for width in (1, 2)))
 
 
-def _between(
-    above: NDArray[np.int64], place: NDArray[np.float64], width: int
-) -> NDArray[np.float64]:
+def _between(totals: Totals, place: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     """Interpolate counts above each place [G, K] between bin edges `width` apart."""
-    closed = above.shape[1] - 2
+    closed = totals.by_group.shape[1] - 1
     below = np.minimum(place // width * width, closed - width).astype(int)
+    edges, at = np.unique([below, below + width], return_inverse=True)
+    # From one edge to the next, and from the last one up; no group has more than fit its type.
+    between = np.add.reduceat(totals.by_group, edges, axis=1)
+    above = between[:, ::-1].cumsum(1)[:, ::-1]
+    low, high = at.reshape(2, -1)
     share = (place - below) / width
-    between: NDArray[np.float64] = above[:, below] * (1 - share) + above[:, below + width] * share
-    return between
+    found: NDArray[np.float64] = above[:, low] * (1 - share) + above[:, high] * share
+    return found
 
 
 def _refuse_crowds(totals: Totals, place: NDArray[np.float64]) -> None:
