@@ -21,6 +21,7 @@ from tcmbench.metrics import (
     neighbours,
     opis,
     recall_at_k,
+    rounding,
     scoring,
 )
 from tcmbench.metrics.brackets import Bins
@@ -216,6 +217,28 @@ def test_an_end_outside_the_fine_ranges_is_found_exactly(monkeypatch, engine):
         brackets, "_sampled_negatives", lambda rows: np.linspace(0.9, 0.95, 1000, dtype=np.float32)
     )
     assert not assert_as_exact(embeddings, labels)
+
+
+def test_products_that_are_too_rough_for_the_range_are_found_out(monkeypatch, engine):
+    # As a device would multiply that rounds float32 factors to fewer digits without being asked.
+    embeddings, labels = mixed(20)
+    multiply = torch.mm
+    for digits, sure in ((2.0**-24, True), (2.0**-17, False)):
+
+        def roughly(left, right, *, out=None, digits=digits):
+            return multiply((left / digits).round() * digits, right, out=out)
+
+        monkeypatch.setattr(torch, "mm", roughly)
+        assert assert_as_exact(embeddings, labels) == sure
+
+
+def test_rounding_covers_the_errors_of_all_pairs_and_little_more():
+    rows = prepare(*mixed(21, count=1500, width=512))
+    exact = rows.unit.double() @ rows.unit.double().T
+    error = float((rows.unit @ rows.unit.T - exact).abs().max())
+    # The diagonal is the largest product and so has the largest error of all.
+    assert 0.5 * error < rounding.quantile_rounding(rows) < 2 * error + 2e-8
+    assert rounding.summing_bound(512) > 20 * error
 
 
 def test_scores_that_coarse_bins_change_are_counted_exactly(monkeypatch, engine):

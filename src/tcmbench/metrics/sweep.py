@@ -13,6 +13,7 @@ from tcmbench.metrics.neighbours import best_positives, count_ahead, decide, ran
 from tcmbench.metrics.pairs import AllTiles, PositiveTiles, tile_side
 from tcmbench.metrics.plan import Calibration, Options, Sweep
 from tcmbench.metrics.rates import Array, Rates, count_rates, count_within, rates
+from tcmbench.metrics.rounding import quantile_rounding
 from tcmbench.metrics.threads import one_thread, workers
 from tcmbench.metrics.totals import Totals
 
@@ -96,7 +97,8 @@ class _Pass:
         rows = self.rows
         try:
             if calibration.frr_range is None:
-                ends = readout.range_ends(totals, bins, far_ranks(rows, calibration.far_range))
+                ranks = far_ranks(rows, calibration.far_range)
+                ends = readout.range_ends(totals, bins, ranks, quantile_rounding(rows))
             else:
                 ends = self._exact_ends(calibration)
             thresholds = _spaced(ends, calibration)
