@@ -15,7 +15,8 @@ CELL = 1 / CELLS
 _SAMPLED_PAIRS = 1 << 18
 _BLOCKS_AT_A_TIME = 128
 _MOST_BINS = 1 << 13
-_MOST_FINE_CELLS = 1 << 22
+# At 8 bytes for each thread.
+_MOST_FINE_CELLS = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
