@@ -5,15 +5,18 @@ from tcmbench.metrics.cosines import cosine_to_distance, distance_to_cosine
 from tcmbench.metrics.evaluation import PairEvaluation, evaluate_all_pairs
 from tcmbench.metrics.gallery import query_gallery_recall
 from tcmbench.metrics.gallery_rates import ErrorRates, query_gallery_error_rates
+from tcmbench.metrics.pair_rates import PairErrorRates, error_rates
 from tcmbench.metrics.retrieval import map_at_r, recall_at_k
 from tcmbench.metrics.scoring import OpisResult
 
 __all__ = [
     "ErrorRates",
     "OpisResult",
+    "PairErrorRates",
     "PairEvaluation",
     "cosine_to_distance",
     "distance_to_cosine",
+    "error_rates",
     "evaluate_all_pairs",
     "map_at_r",
     "opis",

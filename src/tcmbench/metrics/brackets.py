@@ -13,9 +13,10 @@ from tcmbench.metrics.inputs import LabelledRows
 CELLS = 1 << 23
 CELL = 1 / CELLS
 _SAMPLED_PAIRS = 1 << 18
-_BLOCKS_AT_A_TIME = 64
-_MOST_BINS = 1 << 15
-_MOST_FINE_CELLS = 1 << 22
+_BLOCKS_AT_A_TIME = 128
+_MOST_BINS = 1 << 13
+# At 8 bytes for each thread.
+_MOST_FINE_CELLS = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _sampled_negatives(rows: LabelledRows) -> NDArray[np.float32]:
     that are near to all others cannot tilt the sample.
     """
     count = len(rows)
-    width = min(count, max(_SAMPLED_PAIRS // count, 64))
+    width = min(count, max(_SAMPLED_PAIRS // count, 32))
     order = torch.randperm(count, generator=torch.Generator().manual_seed(0))
     blocks = order[: count // width * width].view(-1, width).to(rows.unit.device)
     once = torch.ones(width, width, dtype=torch.bool, device=rows.unit.device).triu_(1)

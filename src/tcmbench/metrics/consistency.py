@@ -36,7 +36,7 @@ def opis(
     Distances are right to 1e-6, mostly to 1e-7, whatever the tile, row order or device; `exact`
     ones have the same bits. To another program a pair this near a threshold may lie on its other
     side. Sensitivities are exact counts at the thresholds given back. Without `exact` a threshold
-    divides a class's negative pairs within the width of a bin (1e-5 to 1e-4) evenly; scores are
+    divides a class's negative pairs within the width of a bin (about 1e-4) evenly; scores are
     computed a second time from bins twice as wide, and wherever the two differ by more than 2e-6 of
     the score, or an end of the range lies among equal distances, pairs are counted as with `exact`.
 

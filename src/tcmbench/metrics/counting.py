@@ -12,21 +12,19 @@ from torch import Tensor
 from tcmbench.metrics.brackets import Bins
 from tcmbench.metrics.inputs import LabelledRows
 from tcmbench.metrics.plan import Report
+from tcmbench.metrics.strips import Product
+from tcmbench.metrics.threads import one_thread
 from tcmbench.metrics.totals import Totals
 
 # From here on, numba's import (half a second) is paid back.
 _NUMBA_PAYS = 4096
-_COLUMNS_PER_ROW = 4
 
 
 class Counter(Protocol):
-    """Takes every negative pair in exactly one tile."""
+    """Takes every negative pair in exactly one strip."""
 
-    def add(self, similarity: Tensor, rows: slice, cols: slice) -> None:
-        """Count a tile."""
-
-    def end_strip(self, rows: slice) -> None:
-        """All tiles of these rows have been added."""
+    def strip(self, rows: slice, product: Product) -> None:
+        """Count the negative pairs of these rows with rows after them."""
 
     def totals(self) -> Totals:
         """Return all counts."""
@@ -46,37 +44,25 @@ def count_pairs(
         rows: the embeddings.
         limits: [2, N] float32 similarities.
         bins: where to count.
-        side: rows of a tile; it has four times as many columns.
+        side: of a tile.
         engine: "numba" or "torch"; by default numba on a CPU where it is installed and pays.
         report: called after each strip of tiles with its number of pairs, N (N - 1) / 2 in all.
     """
-    counter = _counter(engine or _engine(rows))(rows, limits, bins, side)
-    count, width = len(rows), side * _COLUMNS_PER_ROW
-    buffer = rows.unit.new_empty(min(side, count) * min(width, count))
-    for start in range(0, count, side):
-        strip = slice(start, min(start + side, count))
-        for left in range(int(rows.class_end[start]), count, width):
-            cols = slice(left, min(left + width, count))
-            shape = (strip.stop - start, cols.stop - left)
-            tile = buffer[: shape[0] * shape[1]].view(shape)
-            torch.mm(rows.unit[strip], rows.unit[cols].T, out=tile)
-            counter.add(tile, strip, cols)
-        counter.end_strip(strip)
-        if report is not None:
-            report((strip.stop - start) * (2 * count - 1 - start - strip.stop) // 2)
+    engine = engine or _engine(rows)
+    counter = _counter(engine)(rows, limits, bins, side)
+    count = len(rows)
+
+    def product(left: slice, right: slice, out: Tensor) -> Tensor:
+        return torch.mm(rows.unit[left], rows.unit[right].T, out=out)
+
+    # Threads that multiply tiles of their own must not share each product among more.
+    with one_thread(engine == "numba"):
+        for start in range(0, count, side):
+            strip = slice(start, min(start + side, count))
+            counter.strip(strip, product)
+            if report is not None:
+                report((strip.stop - start) * (2 * count - 1 - start - strip.stop) // 2)
     return counter.totals()
-
-
-@contextmanager
-def one_thread(where: bool) -> Iterator[None]:
-    """Use one thread, where that is so, for operations too small to be shared."""
-    before = torch.get_num_threads()
-    if where:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.errors import UserError
+from tcmbench.metrics.threads import spread, workers
 
 Embeddings: TypeAlias = NDArray[Any] | Tensor
 Labels: TypeAlias = NDArray[Any] | Tensor
@@ -129,19 +130,22 @@ def _unit_rows(embeddings: Embeddings, order: NDArray[np.int64]) -> NDArray[np.f
     unit = np.empty((count, width), np.float32)
     place = np.empty_like(order)
     place[order] = np.arange(count)
-    bad: list[int] = []
-    zero: list[int] = []
-    for start in range(0, count, _ROWS_AT_A_TIME):
+
+    def fill(start: int) -> tuple[list[int], list[int]]:
         rows = _float64(embeddings[start : start + _ROWS_AT_A_TIME])
         # The largest entry is divided out first: squares of huge or tiny entries leave float64.
         largest = np.abs(rows).max(axis=1)
-        bad += (start + np.flatnonzero(~np.isfinite(largest))).tolist()
-        zero += (start + np.flatnonzero(largest == 0)).tolist()
-        if not bad and not zero:
+        bad = start + np.flatnonzero(~np.isfinite(largest))
+        zero = start + np.flatnonzero(largest == 0)
+        if not len(bad) and not len(zero):
             rows /= largest[:, None]
             rows /= np.sqrt((rows * rows).sum(axis=1))[:, None]
             rows *= _GRID
             unit[place[start : start + len(rows)]] = np.rint(rows, out=rows) / _GRID
+        return bad.tolist(), zero.tolist()
+
+    found = list(spread(fill, range(0, count, _ROWS_AT_A_TIME), workers()))
+    bad, zero = ([row for part in which for row in part] for which in zip(*found, strict=True))
     if bad:
         raise UserError(f"embeddings hold NaN or infinity in {_listed(bad)}; recompute them")
     if zero:

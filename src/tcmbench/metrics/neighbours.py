@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tcmbench.metrics.inputs import LabelledRows
 from tcmbench.metrics.pairs import Tile, squared_distances
+from tcmbench.metrics.rounding import summing_bound
 
 # A neighbour's key is its squared distance's bits above its input row: integers in this order are
 # neighbours by distance, and by lowest input row among equals.
@@ -50,15 +51,13 @@ def count_ahead(rows: LabelledRows, best: Best, pairs: Iterable[Tile]) -> Tensor
 def rank_limits(rows: LabelledRows, best: Best) -> Tensor:
     """Return [2, N] float32 similarities: above the first a row surely comes before the best.
 
-    Not above the second it surely does not. A float32 sum of D products, in any order, is within
-    D u / (1 - D u) |x| |y| of the exact one, u = 2^-24 (Higham 2002, section 3.1); a rounding by
-    2^-25 of each entry (see `inputs`) moves the square of a norm by 2^-24 sqrt(D) or less; exact
-    squared distances, up to 4, are themselves compared as float32.
+    Not above the second it surely does not. To the bound of `rounding.summing_bound` comes that a
+    rounding by 2^-25 of each entry (see `inputs`) moves the square of a norm by 2^-24 sqrt(D) or
+    less, and that exact squared distances, up to 4, are themselves compared as float32.
     """
     width = rows.unit.shape[1]
-    summing = width * 2.0**-24 / (1 - width * 2.0**-24)
     deviation = 2.0**-24 * math.sqrt(width) * (1 + 2.0**-20)
-    guard = summing * (1 + deviation) + deviation + 2.0**-22
+    guard = summing_bound(width) * (1 + deviation) + deviation + 2.0**-22
     exact = 1 - best.distance.double() / 2
     limits = torch.stack([exact + guard, exact - guard]).float()
     outward = torch.tensor([[torch.inf], [-torch.inf]], device=limits.device)

@@ -1,6 +1,6 @@
-"""Counting on the CPU with numba: threads share a tile, each a stripe of its columns."""
+"""Counting on the CPU with numba: each thread multiplies and counts tiles of its own."""
 
-from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import torch
@@ -9,26 +9,28 @@ from torch import Tensor
 
 from tcmbench.metrics.brackets import CELLS, Bins
 from tcmbench.metrics.inputs import LabelledRows
+from tcmbench.metrics.strips import Product, cutter
+from tcmbench.metrics.threads import pool, workers
 from tcmbench.metrics.totals import Totals, groups, most
 
 
 class NumbaCounter:
     """Counts tiles of similarities; the same counts as `TorchCounter`, for any number of threads.
 
-    A stripe ends where a class ends, so no two threads write to a class of the columns. What they
-    would share, each has for itself: the classes of the tile's rows, and all classes that share
-    the last group.
+    No class is in the columns of two threads at once. What threads would share, each has for
+    itself: the classes of the strip's rows, and all classes that share the last group.
     """
 
     def __init__(self, rows: LabelledRows, limits: Tensor, bins: Bins, side: int) -> None:
         from tcmbench.metrics import numba_kernel
 
-        self._count = numba_kernel.count_stripe
-        self._threads = torch.get_num_threads()
-        self._pool = ThreadPoolExecutor(self._threads)
+        self._kernel = numba_kernel
+        self._threads = workers()
+        self._pool = pool(self._threads)
         self._bins = bins
         self._limits = limits.numpy()
-        self._class_end = rows.class_end.numpy()
+        self._cutter = cutter(rows, side)
+        self._buffers = rows.unit.new_empty(self._threads, self._cutter.cells)
         group_of, self._groups = groups(rows)
         self._group_of = [
             np.where(group_of == self._groups - 1, group_of + thread, group_of)
@@ -40,41 +42,47 @@ class NumbaCounter:
         shape = (self._threads, int(self._run_of.max()) + 1, bins.count)
         self._runs = np.zeros(shape, dtype)
         self._fine = np.zeros((self._threads, bins.fine_cells), np.int64)
-        self._row_counts = np.zeros((self._threads, 2, len(rows)), np.int32)
-        self._col_counts = np.zeros((2, len(rows)), np.int32)
+        self._ahead = np.zeros((self._threads, 2, len(rows)), np.int32)
 
-    def add(self, similarity: Tensor, rows: slice, cols: slice) -> None:
-        """Count a tile [rows, cols]."""
-        tile = similarity.numpy()
-        edges = [cols.start]
-        for thread in range(1, self._threads):
-            middle = cols.start + (cols.stop - cols.start) * thread // self._threads
-            edges.append(min(max(edges[-1], int(self._class_end[middle - 1])), cols.stop))
-        edges.append(cols.stop)
+    def strip(self, rows: slice, product: Product) -> None:
+        """Count the negative pairs of these rows with rows after them."""
+        pieces: SimpleQueue[slice] = SimpleQueue()
+        for piece in self._cutter.columns(rows):
+            pieces.put(piece)
         jobs = [
-            self._pool.submit(
-                self._stripe, thread, tile, rows.start, cols.start, *edges[thread:][:2]
-            )
+            self._pool.submit(self._work, thread, rows, pieces, product)
             for thread in range(self._threads)
         ]
         for job in jobs:
             job.result()
+        self._bring_home(rows)
 
-    def _stripe(
-        self, thread: int, tile: object, first_row: int, first_col: int, start: int, stop: int
-    ) -> None:
-        bins = self._bins
-        self._count(
-            tile, first_row, first_col, start, stop,
-            self._class_end, self._group_of[thread], self._run_of, self._limits,
-            np.float32(bins.edge), np.float32(CELLS),
+    def _work(self, thread: int, rows: slice, pieces: SimpleQueue[slice], product: Product) -> None:
+        """Take pieces of columns while there are some."""
+        buffer = self._buffers[thread]
+        while True:
+            try:
+                piece = pieces.get_nowait()
+            except Empty:
+                return
+            for own, cols in self._cutter.tiles(rows, piece):
+                shape = (own.stop - own.start, cols.stop - cols.start)
+                out = buffer[: shape[0] * shape[1]].view(shape)
+                self._count(thread, product(own, cols, out).numpy(), own.start, cols.start)
+
+    def _count(self, thread: int, tile: NDArray[np.float32], row: int, col: int) -> None:
+        bins, class_end, ahead = self._bins, self._cutter.class_end, self._ahead[thread]
+        for limit, own in zip(self._limits, ahead, strict=True):
+            self._kernel.rank_tile(tile, row, col, class_end, limit, own)
+        self._kernel.bin_tile(
+            tile, row, col, class_end,
+            self._group_of[thread], self._run_of, np.float32(bins.edge), np.float32(CELLS),
             (bins.shift, bins.count, bins.low, bins.high),
             self._table, self._runs[thread], self._fine[thread],
-            self._row_counts[thread], self._col_counts,
         )  # fmt: skip
 
-    def end_strip(self, rows: slice) -> None:
-        """Bring the counts of a strip's rows home, after its last tile."""
+    def _bring_home(self, rows: slice) -> None:
+        """Add the counts of a strip's own classes to those of all."""
         run_of = self._run_of[rows]
         _, first = np.unique(run_of, return_index=True)
         owners = self._group_of[0][rows][first]
@@ -90,7 +98,7 @@ class NumbaCounter:
         return Totals(
             by_group=self._table[: self._groups],
             fine=self._fine.sum(0),
-            ahead=torch.from_numpy(self._row_counts.sum(0) + self._col_counts).long(),
+            ahead=torch.from_numpy(self._ahead.sum(0, np.int64)),
         )
 
 

@@ -16,13 +16,35 @@ def _compile(function: Callable[..., Any]) -> Any:
 
 
 @_compile
-def _rank(line: Any, row_limit: Any, col_limits: Any, col_counts: Any) -> Any:
+def _rank_one(line: Any, row_limit: Any, col_limits: Any, col_counts: Any) -> Any:
     """Return how many of a line are above the row's limit; add those above their column's."""
     above = np.int32(0)
     for c in range(len(line)):
         above += np.int32(line[c] > row_limit)
         col_counts[c] += np.int32(line[c] > col_limits[c])
     return above
+
+
+@_compile
+def _rank_four(
+    one: Any, two: Any, three: Any, four: Any, own: Any, col_limits: Any, col_counts: Any
+) -> Any:
+    """Do it for four lines with limits `own` [4]: columns are fetched and stored once for all."""
+    own_one, own_two, own_three, own_four = own[0], own[1], own[2], own[3]
+    a, b, c, d = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+    for at in range(len(col_limits)):
+        limit = col_limits[at]
+        a += np.int32(one[at] > own_one)
+        b += np.int32(two[at] > own_two)
+        c += np.int32(three[at] > own_three)
+        d += np.int32(four[at] > own_four)
+        col_counts[at] += (
+            np.int32(one[at] > limit)
+            + np.int32(two[at] > limit)
+            + np.int32(three[at] > limit)
+            + np.int32(four[at] > limit)
+        )
+    return a, b, c, d
 
 
 @_compile
@@ -36,58 +58,85 @@ def _survivors(line: Any, edge: Any, found: Any) -> Any:
 
 
 @_compile
-def count_stripe(
+def rank_tile(tile: Any, row: int, col: int, class_end: Any, limits: Any, counts: Any) -> None:
+    """Count in `counts` [N] the negative pairs above `limits` [N] of a tile begun at (row, col).
+
+    Columns before a row's `class_end` are its own class or were met before.
+    """
+    rows, stop = tile.shape[0], col + tile.shape[1]
+    whole = rows // 4 * 4
+    for r in range(rows):
+        top = r // 4 * 4
+        # Classes end in ascending order: from here on all four rows have pairs.
+        shared = max(class_end[row + top + 3], col) if top < whole else stop
+        shared = min(shared, stop)
+        begin = max(class_end[row + r], col)
+        if begin < shared:
+            # Slices that all begin at 0: an index that might be negative is not vectorised.
+            counts[row + r] += _rank_one(
+                tile[r, begin - col : shared - col],
+                limits[row + r],
+                limits[begin:shared],
+                counts[begin:shared],
+            )
+        if r == top and shared < stop:
+            above = _rank_four(
+                tile[r, shared - col :],
+                tile[r + 1, shared - col :],
+                tile[r + 2, shared - col :],
+                tile[r + 3, shared - col :],
+                limits[row + r : row + r + 4],
+                limits[shared:stop],
+                counts[shared:stop],
+            )
+            for which in range(4):
+                counts[row + top + which] += above[which]
+
+
+@_compile
+def bin_tile(
     tile: Any,
-    first_row: int,
-    first_col: int,
-    start: int,
-    stop: int,
+    row: int,
+    col: int,
     class_end: Any,
     groups: Any,
     run_of: Any,
-    limits: Any,
     edge: Any,
     scale: Any,
     shape: tuple[int, int, int, int],
     table: Any,
     runs: Any,
     fine: Any,
-    row_counts: Any,
-    col_counts: Any,
 ) -> None:
-    """Count the negative pairs of columns `start`..`stop` of a tile of similarities [r, c].
+    """Count the negative pairs of a tile, as `rank_tile` takes it, by bin.
 
-    Columns before a row's `class_end` are its own class or were met before. Each pair counts for
-    the class of its row in `runs` and for the class of its column in `table`, once in `fine` if it
-    is in a fine range (`shape` is the shift, count, low and high of `Bins`), and for the rank of
-    either row where the similarity is above that row's two `limits` [2, N].
+    Each pair counts for the class of its row in `runs` and for the class of its column in `table`,
+    and once in `fine` if it is in a fine range (`shape`: shift, count, low and high of `Bins`).
     """
     shift, count, low, high = shape
-    skipped = (high - low) << shift
+    skipped = np.int32((high - low) << shift)
     last = count - 1
     # The minimum keeps the conversion to an integer defined for everything above the open bin.
     ceiling = np.float32(last << shift)
-    found = np.empty(stop - start + 1, np.int32)
+    found, cells, finer = np.empty((3, tile.shape[1] + 1), np.int32)
     for r in range(tile.shape[0]):
-        row = first_row + r
-        begin = max(start, class_end[row])
-        if begin >= stop:
+        begin = max(class_end[row + r] - col, 0)
+        if begin >= tile.shape[1]:
             continue
-        # Slices that all begin at 0: an index that might be negative keeps loops from vectorising.
-        line = tile[r, begin - first_col : stop - first_col]
-        group = groups[begin:stop]
-        for which in range(2):
-            limit = limits[which]
-            counts = col_counts[which, begin:stop]
-            row_counts[which, row] += _rank(line, limit[row], limit[begin:stop], counts)
-        own = runs[run_of[row]]
-        for at in range(_survivors(line, edge, found)):
-            c = found[at]
-            cell = np.int32(min((line[c] - edge) * scale, ceiling))
-            place = cell >> shift
+        line = tile[r, begin:]
+        group = groups[col + begin : col + tile.shape[1]]
+        own = runs[run_of[row + r]]
+        near = _survivors(line, edge, found)
+        # Loops of one purpose, without a branch: the processor looks further ahead.
+        for at in range(near):
+            cells[at] = np.int32(min((line[found[at]] - edge) * scale, ceiling))
+        inside = np.int64(0)
+        for at in range(near):
+            place = cells[at] >> shift
             own[place] += 1
-            table[group[c], place] += 1
-            if place < low:
-                fine[cell] += 1
-            elif high <= place < last:
-                fine[cell - skipped] += 1
+            finer[inside] = cells[at] - np.int32(place >= high) * skipped
+            inside += np.int64((place < low) | ((place >= high) & (place < last)))
+        for at in range(near):
+            table[group[found[at]], cells[at] >> shift] += 1
+        for at in range(inside):
+            fine[finer[at]] += 1

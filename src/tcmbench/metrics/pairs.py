@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tcmbench.errors import UserError
 from tcmbench.metrics.inputs import LabelledRows
+from tcmbench.metrics.threads import spread, workers
 
 _KEPT_CELLS = 1 << 25
 _WORTH_THREADS = 512
@@ -59,15 +60,8 @@ class AllTiles:
     side: int
 
     def __iter__(self) -> Iterator[Tile]:
-        return _upper_tiles(self.rows, 0, len(self.rows), self.side)
-
-
-def _positive_tiles(rows: LabelledRows, side: int) -> Iterator[Tile]:
-    for start, stop in _class_spans(rows, side):
-        for tile in _upper_tiles(rows, start, stop, side):
-            differ = rows.class_of[tile.rows, None] != rows.class_of[None, tile.cols]
-            tile.squared.masked_fill_(differ, torch.inf)
-            yield tile
+        for part in _upper_parts(0, len(self.rows), self.side):
+            yield _tile(self.rows, *part)
 
 
 class PositiveTiles:
@@ -78,6 +72,7 @@ class PositiveTiles:
         size = int((rows.sizes**2).sum()) / len(rows)
         self._rows = rows
         self._side = 1 << min(max(math.ceil(math.log2(size)), 7), 10)
+        self._threads = workers() if self.are_small and not rows.unit.is_cuda else 1
         self._kept: list[Tile] | None = None
 
     def __iter__(self) -> Iterator[Tile]:
@@ -86,7 +81,9 @@ class PositiveTiles:
             return
         kept: list[Tile] = []
         cells = 0
-        for tile in _positive_tiles(self._rows, self._side):
+        spans = _class_spans(self._rows, self._side)
+        parts = (part for span in spans for part in _upper_parts(*span, self._side))
+        for tile in spread(self._tile, parts, self._threads):
             cells += tile.squared.numel()
             if cells <= _KEPT_CELLS:
                 kept.append(tile)
@@ -96,22 +93,33 @@ class PositiveTiles:
         if cells <= _KEPT_CELLS:
             self._kept = kept
 
+    def _tile(self, part: tuple[slice, slice]) -> Tile:
+        tile = _tile(self._rows, *part)
+        class_of = self._rows.class_of
+        differ = class_of[tile.rows, None] != class_of[None, tile.cols]
+        tile.squared.masked_fill_(differ, torch.inf)
+        return tile
+
     @property
     def are_small(self) -> bool:
         """Whether threads would wait for each other more than they work on a tile."""
         return self._side < _WORTH_THREADS
 
 
-def _upper_tiles(rows: LabelledRows, start: int, stop: int, side: int) -> Iterator[Tile]:
-    """Cut the pairs within rows start..stop into tiles on and above the diagonal."""
+def _upper_parts(start: int, stop: int, side: int) -> Iterator[tuple[slice, slice]]:
+    """Cut the pairs within rows start..stop into squares on and above the diagonal."""
     slices = [slice(at, min(at + side, stop)) for at in range(start, stop, side)]
     for index, left in enumerate(slices):
         for right in slices[index:]:
-            squared = squared_distances(rows, left, right)
-            if left == right:
-                below = torch.ones_like(squared, dtype=torch.bool).tril_()
-                squared.masked_fill_(below, torch.inf)
-            yield Tile(left, right, squared)
+            yield left, right
+
+
+def _tile(rows: LabelledRows, left: slice, right: slice) -> Tile:
+    squared = squared_distances(rows, left, right)
+    if left == right:
+        below = torch.ones_like(squared, dtype=torch.bool).tril_()
+        squared.masked_fill_(below, torch.inf)
+    return Tile(left, right, squared)
 
 
 def _class_spans(rows: LabelledRows, side: int) -> Iterator[tuple[int, int]]:

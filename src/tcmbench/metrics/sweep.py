@@ -7,12 +7,14 @@ from torch import Tensor
 from tcmbench.metrics import brackets, readout
 from tcmbench.metrics.brackets import NO_BINS, Bins
 from tcmbench.metrics.calibration import far_distances, far_ranks, frr_distances
-from tcmbench.metrics.counting import count_pairs, full_precision, one_thread
+from tcmbench.metrics.counting import count_pairs, full_precision
 from tcmbench.metrics.inputs import LabelledRows
 from tcmbench.metrics.neighbours import best_positives, count_ahead, decide, rank_limits
 from tcmbench.metrics.pairs import AllTiles, PositiveTiles, tile_side
 from tcmbench.metrics.plan import Calibration, Options, Sweep
 from tcmbench.metrics.rates import Array, Rates, count_rates, count_within, rates
+from tcmbench.metrics.rounding import quantile_rounding
+from tcmbench.metrics.threads import one_thread, workers
 from tcmbench.metrics.totals import Totals
 
 # Fewer images are measured exactly: that takes a tenth of a second.
@@ -84,7 +86,7 @@ class _Pass:
             return NO_BINS
         # Threads count the classes of a strip of rows for themselves, beside the table of all.
         classes = int((self.rows.sizes >= 2).sum()) + 1
-        most = _COUNTS // (classes + torch.get_num_threads() * min(classes, self.side))
+        most = _COUNTS // (classes + workers() * min(classes, self.side))
         if self.calibration.frr_range is None:
             with one_thread(len(self.rows) < _MANY):
                 return brackets.around_rates(self.rows, self.calibration.far_range, most)
@@ -95,7 +97,8 @@ class _Pass:
         rows = self.rows
         try:
             if calibration.frr_range is None:
-                ends = readout.range_ends(totals, bins, far_ranks(rows, calibration.far_range))
+                ranks = far_ranks(rows, calibration.far_range)
+                ends = readout.range_ends(totals, bins, ranks, quantile_rounding(rows))
             else:
                 ends = self._exact_ends(calibration)
             thresholds = _spaced(ends, calibration)
