@@ -72,7 +72,7 @@ def config(folder: Path, **changes: Any) -> dict[str, Any]:
             "weight_decay": 0.0004,
             "optimizer": "adam",
         },
-        "loss": {"name": "smooth_ap", "params": {}, "file": None},
+        "loss": {"name": "smooth_ap", "params": {}, "file": None, "class_path": None},
         "regularizer": None,
         "compute": {"precision": "auto", "compile": False},
     }

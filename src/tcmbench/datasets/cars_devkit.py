@@ -6,7 +6,7 @@ retrieval split are made by class id. Layout: torchvision 0.19 datasets/stanford
 
 from pathlib import Path
 
-from tcmbench.archives.members import read_members
+from tcmbench.archives.lookup import read_members
 from tcmbench.datasets.base import Counts, Images, Reading
 from tcmbench.datasets.labels import class_name, halves
 from tcmbench.datasets.matlab import class_names, columns

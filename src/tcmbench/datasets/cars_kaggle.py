@@ -7,7 +7,7 @@ images share their classes, so both are read.
 from collections.abc import Sequence
 from pathlib import Path
 
-from tcmbench.archives.members import member_names, read_texts
+from tcmbench.archives.lookup import member_names, read_texts
 from tcmbench.datasets.base import Counts, Images, Reading
 from tcmbench.datasets.labels import class_name, halves, rows
 from tcmbench.errors import UserError

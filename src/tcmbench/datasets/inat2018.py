@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tcmbench.archives.members import located, read_texts
+from tcmbench.archives.lookup import located, read_texts
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.datasets.inat_labels import ARCHIVES, FILES, ROOT, read_labels
 from tcmbench.datasets.inat_rule import choose

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tcmbench.archives.members import read_texts
+from tcmbench.archives.lookup import read_texts
 from tcmbench.errors import UserError
 from tcmbench.manifests import Item
 

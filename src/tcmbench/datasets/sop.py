@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tcmbench.archives.members import read_texts
+from tcmbench.archives.lookup import read_texts
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.datasets.labels import rows
 from tcmbench.manifests import Item
