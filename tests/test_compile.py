@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch._inductor.config
 from torch import nn
 
 from tcmbench.training.engine import compiled
@@ -12,12 +13,17 @@ from test_step import IMAGES, LABELS, MARGINS, Chancy, assert_equal, gradients_o
 
 
 @pytest.fixture
-def quick_compiler(monkeypatch):
+def quick_compiler():
     """Compile little: headers prepared in advance take longer than the few kernels here."""
     torch._dynamo.reset()
-    monkeypatch.setattr("torch._inductor.config.cpp_cache_precompile_headers", False)
-    monkeypatch.setattr("torch._inductor.config.cpp.simdlen", 1)
-    monkeypatch.setattr("torch._inductor.config.fallback_random", False)
+    changes = {
+        "cpp_cache_precompile_headers": False,
+        "cpp.simdlen": 1,
+        "fallback_random": False,
+    }
+    # Not monkeypatch, whose way back hides an entry from the rest of the process.
+    with torch._inductor.config.patch(changes):
+        yield
 
 
 def gradients(embed, network, kept):

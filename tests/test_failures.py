@@ -145,12 +145,14 @@ def test_a_compiler_that_fails(tiny_set, tmp_path, monkeypatch, capsys):
     """No C++ compiler: torch says so at length, this project in a line."""
     monkeypatch.setenv("CXX", "no-such-compiler")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
     torch._dynamo.reset()
     file = tmp_path / "config.json"
     file.write_text(json.dumps(config(tiny_set, compile=True)))
     words = ("--config", file, "--out", tmp_path / "run", "--device", "cpu")
-    assert exit_code(door, *words) == 2
+    import torch._inductor.config as compiler
+
+    with compiler.patch({"cpp.cxx": ("no-such-compiler",)}):
+        assert exit_code(door, *words) == 2
     (line,) = capsys.readouterr().err.splitlines()[-1:]
     assert line.startswith("error: torch.compile fails here (")
     assert line.endswith("); set training.compile to false")

@@ -15,7 +15,7 @@ parser = argparse.ArgumentParser()
 for name in ("--config", "--out", "--device"):
     parser.add_argument(name)
 parser.add_argument("--resume", action="store_true")
-arguments = parser.parse_args()
+arguments, _ = parser.parse_known_args()
 assert arguments.device == "cuda"
 began = time.time()
 time.sleep(0.7)

@@ -149,7 +149,7 @@ def train_json(loss):
     """The configuration of a run of this loss as JSON: a changed key re-runs what it changes."""
 
     def of_run(wildcards):
-        cell = wildcards.dataset, wildcards.backbone, f"{loss}{wildcards.point}"
+        cell = wildcards.dataset, wildcards.backbone, f"{loss}{wildcards.get('point', '')}"
         run = Run(*cell, wildcards.variant, int(wildcards.seed))
         return json.dumps(TRAIN_CONFIGS[run])
 
