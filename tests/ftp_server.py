@@ -48,14 +48,18 @@ def ftp_server(content, cuts=()):
     cuts = list(cuts)
     listener = socket.create_server(("127.0.0.1", 0))
 
+    def answer(control):
+        with control, suppress(OSError):
+            _talk(control, content, cuts)
+
     def serve():
         while True:
             try:
                 control = listener.accept()[0]
             except OSError:
                 return
-            with control, suppress(OSError):
-                _talk(control, content, cuts)
+            # One thread each: urllib leaves a refused connection open until it is collected.
+            threading.Thread(target=answer, args=[control], daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
