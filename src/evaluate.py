@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.errors import UserError, run_command
 
 if TYPE_CHECKING:
-    from tcmbench.metrics import OpisResult, PairEvaluation
-    from tcmbench.metrics.budget import Asked
+    from tcmbench.metrics import PairEvaluation
 
 NEIGHBOURS = (1, 2, 4, 8, 10, 16, 32, 100, 1000)
 FAR_RANGE = (0.01, 0.1)
@@ -94,9 +93,10 @@ def _add_definition(root: argparse.ArgumentParser) -> None:
 
 def command(arguments: argparse.Namespace) -> None:
     """Read the embeddings, measure, and write the tables first and the metrics last."""
+    from tcmbench.devices import claim_kind
     from tcmbench.files import atomic_path, write_json
     from tcmbench.metrics.archive import read_embeddings, write_classes, write_utility
-    from tcmbench.metrics.budget import check
+    from tcmbench.metrics.budget import Asked, check
     from tcmbench.metrics.map_search import chosen_search
 
     if arguments.out.is_dir():
@@ -110,40 +110,24 @@ def command(arguments: argparse.Namespace) -> None:
             for path in (arguments.out, arguments.utility, arguments.classes)
         )
         try:
-            device = chosen_device(arguments.device)
+            device = claim_kind(arguments.device)
             arguments.map_at_r = arguments.map_at_r or chosen_search(len(embeddings), device)
-            check(embeddings, labels, device, asked_for(arguments), arguments.max_hours)
-            metrics, result = measure(embeddings, labels, device, arguments)
-            if classes:
-                write_classes(classes, embeddings, labels, device)
+            asked = Asked(arguments.thresholds, arguments.map_at_r)
+            check(embeddings, labels, device, asked, arguments.max_hours)
+            metrics, found = measure(embeddings, labels, device, arguments)
         except UserError as error:
             raise UserError(f"{arguments.embeddings}: {error}") from None
         if curves:
-            write_utility(curves, result)
+            write_utility(curves, found.consistency)
+        if classes:
+            write_classes(classes, found.recall_by_class)
         write_json(out, metrics)
-
-
-def asked_for(arguments: argparse.Namespace) -> "Asked":
-    """Return what decides on time and memory, beside the size of the set."""
-    from tcmbench.metrics.budget import Asked
-
-    passes = 1 if arguments.classes is None else 2
-    return Asked(arguments.thresholds, passes, arguments.map_at_r)
-
-
-def chosen_device(wanted: str | None) -> str:
-    """Return "cpu" or "cuda", by default the faster one there is."""
-    import torch
-
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise UserError("no CUDA device is visible here; use --device cpu")
-    return wanted or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def measure(
     embeddings: Any, labels: Any, device: str, arguments: argparse.Namespace
-) -> tuple[dict[str, Any], "OpisResult"]:
-    """Return the content of metrics.json, and the curves behind it."""
+) -> tuple[dict[str, Any], "PairEvaluation"]:
+    """Return the content of metrics.json, and what it was made of."""
     from tcmbench.files import sha256
     from tcmbench.metrics import distance_to_cosine
     from tcmbench.metrics.map_search import searched_map_at_r
@@ -167,7 +151,7 @@ def measure(
         "provenance": provenance()
         | {f"{name}_sha256": sha256(file) for name, file in files.items() if file},
     }
-    return metrics, result
+    return metrics, found
 
 
 def one_pass(

@@ -46,16 +46,15 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Print the advice, and write it where a folder was named."""
-    import torch
-
     from tcmbench.advisor import advise
     from tcmbench.advisor.names import class_names
     from tcmbench.advisor.text import text
+    from tcmbench.devices import claim_kind
     from tcmbench.metrics.archive import read_embeddings
 
     embeddings, labels = read_embeddings(arguments.embeddings)
-    names = class_names(arguments.embeddings, arguments.names)
-    device = arguments.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    names = class_names(arguments.embeddings, labels, arguments.names)
+    device = claim_kind(arguments.device)
     try:
         advice = advise(
             embeddings, labels, far=arguments.far, frr=arguments.frr, names=names, device=device

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tcmbench import devices
-from tcmbench.devices import claim_device, claim_index, physical_names
+from tcmbench.devices import claim_device, claim_index, claim_kind, physical_names
 from tcmbench.errors import UserError
 
 FORK = multiprocessing.get_context("fork")
@@ -102,10 +102,12 @@ def test_claimed_device(monkeypatch):
     assert claim_device("cpu") == claim_device("auto") == torch.device("cpu")
     with pytest.raises(UserError) as error:
         claim_device("cuda")
-    assert str(error.value) == (
-        "no GPU is visible to this process; pass device=cpu to work without one"
-    )
+    assert str(error.value) == ("no GPU is visible to this process; choose cpu to work without one")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
     monkeypatch.setattr(devices, "claim_index", lambda names: len(names) - 1)
     assert claim_device("cuda") == claim_device("auto") == torch.device("cuda", 2)
     assert claim_device("cpu") == torch.device("cpu")
+    current = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    assert (claim_kind("cpu"), claim_kind(None), claim_kind("cuda")) == ("cpu", "cuda", "cuda")
+    assert current == [torch.device("cuda", 2)] * 2

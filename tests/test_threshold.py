@@ -240,15 +240,15 @@ def test_without_positives_or_negatives(labels):
 def test_names_from_the_file_or_a_manifest(tmp_path):
     file, manifest = tmp_path / "e.npz", tmp_path / "m.csv"
     np.savez(file, embeddings=SMALL, labels=LABELS)
-    assert class_names(file, None) == {}
+    assert class_names(file, LABELS, None) == {}
     names = np.array([f"bird {label}" for label in LABELS])
     np.savez(file, embeddings=SMALL, labels=LABELS, class_names=names)
-    assert class_names(file, None)[9] == "bird 9"
+    assert class_names(file, LABELS, None)[9] == "bird 9"
     manifest.write_text("path,label,class_name\na.jpg,9,Finch\n")
-    assert class_names(file, manifest) == {9: "Finch"}
+    assert class_names(file, LABELS, manifest) == {9: "Finch"}
     np.savez(file, embeddings=SMALL, labels=LABELS, class_names=names[:3])
     with pytest.raises(UserError, match=r"class_names has shape \(3,\) but labels \(9,\)"):
-        class_names(file, None)
+        class_names(file, LABELS, None)
 
 
 def test_text_says_it_all():

@@ -28,10 +28,25 @@ def claim_device(wanted: str) -> torch.device:
     """
     count = torch.cuda.device_count()
     if wanted == "cuda" and count == 0:
-        raise UserError("no GPU is visible to this process; pass device=cpu to work without one")
+        raise UserError("no GPU is visible to this process; choose cpu to work without one")
     if wanted == "cpu" or count == 0:
         return torch.device("cpu")
     return torch.device("cuda", claim_index(physical_names(count)))
+
+
+def claim_kind(wanted: str | None) -> str:
+    """Make the device of `claim_device` the current one; return "cpu" or "cuda", which mean it.
+
+    Args:
+        wanted: `cpu` or `cuda`; None for a GPU where there is one.
+
+    Raises:
+        UserError: `cuda` is wanted and there is none.
+    """
+    device = claim_device(wanted or "auto")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device.type
 
 
 def physical_names(count: int) -> list[str]:

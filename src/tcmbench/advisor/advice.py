@@ -9,6 +9,7 @@ import numpy as np
 from tcmbench.advisor.rates import Array, Rates, rates_around
 from tcmbench.advisor.resample import Interval, intervals
 from tcmbench.errors import UserError
+from tcmbench.metrics.cosines import distance_to_cosine
 from tcmbench.metrics.inputs import Device, Embeddings, Labels
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -102,9 +103,9 @@ def advise(
         target=target,
         rate=rate,
         distance=distance,
-        cosine=_cosine(distance),
+        cosine=distance_to_cosine(distance),
         distance_interval=ends,
-        cosine_interval=ends and (_cosine(ends[1]), _cosine(ends[0])),
+        cosine_interval=ends and (distance_to_cosine(ends[1]), distance_to_cosine(ends[0])),
         rates={
             name: {"value": _overall(at_target[name], pairs), "interval": _known(found[name])}
             for name, pairs in (("far", rates.negatives), ("frr", rates.positives))
@@ -144,7 +145,3 @@ def _worst(
 
 def _known(interval: Interval) -> Interval | None:
     return None if np.isnan(interval).any() else interval
-
-
-def _cosine(distance: float) -> float:
-    return 1 - distance**2 / 2

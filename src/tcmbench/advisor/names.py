@@ -1,20 +1,22 @@
 """Names of classes, from the file of embeddings or from a manifest."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tcmbench.errors import UserError
 from tcmbench.manifests import read_manifest
-from tcmbench.metrics.archive import read_embeddings
 
 
-def class_names(embeddings: Path, manifest: Path | None) -> dict[int, str]:
+def class_names(embeddings: Path, labels: NDArray[Any], manifest: Path | None) -> dict[int, str]:
     """Return the name of each label that has one.
 
     Args:
         embeddings: .npz file; its array `class_names` [N], if there is one, names the class of
             each row.
+        labels: [N] those of the rows.
         manifest: table with `label` and `class_name`, which goes first.
 
     Raises:
@@ -22,7 +24,6 @@ def class_names(embeddings: Path, manifest: Path | None) -> dict[int, str]:
     """
     if manifest is not None:
         return {item.label: item.class_name for item in read_manifest(manifest)}
-    _, labels = read_embeddings(embeddings)
     with np.load(embeddings, allow_pickle=False) as archive:
         if "class_names" not in archive:
             return {}

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.errors import UserError
-from tcmbench.metrics.class_recall import class_recall
+from tcmbench.metrics.class_recall import ClassRecall
 from tcmbench.metrics.cosines import distance_to_cosine
-from tcmbench.metrics.inputs import Device
 from tcmbench.metrics.mapping import mapped_array, mapped_member
 from tcmbench.metrics.scoring import OpisResult
 
@@ -89,15 +88,12 @@ def write_utility(path: Path | str, result: OpisResult) -> None:
     )
 
 
-def write_classes(
-    path: Path | str, embeddings: NDArray[Any], labels: NDArray[Any], device: Device = None
-) -> None:
-    """Measure and write recall@1 in a row for each class, also for those of one image.
+def write_classes(path: Path | str, found: ClassRecall) -> None:
+    """Write recall@1 in a row for each class, also for those of one image.
 
     Columns: class (int64), num_images (int64), recall_at_1 (float64), the share of the class's
     images whose nearest other image is of the class.
     """
-    found = class_recall(embeddings, labels, device=device)
     columns = {"class": found.classes, "num_images": found.num_images}
     _write_table(path, columns | {"recall_at_1": found.recall_at_1})
 

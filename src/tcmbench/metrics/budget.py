@@ -24,10 +24,9 @@ _LARGE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: thresholds, passes over the pairs, and the search for MAP@R."""
+    """What is asked for: thresholds, and the search for MAP@R."""
 
     thresholds: int
-    passes: int = 1
     search: str = "exact"
 
     @property
@@ -82,7 +81,7 @@ def check(
 def estimate(work: Work, machine: Machine) -> Estimate:
     """Multiply up: half of the matrix with its counting, and MAP@R by its trial or its product."""
     product = 2 * work.pairs * work.width / machine.flops
-    seconds = product * _COUNTING * work.asked.passes
+    seconds = product * _COUNTING
     if work.asked.exact_map:
         seconds += work.pairs / machine.map_rate
     elif work.asked.search == "faiss":

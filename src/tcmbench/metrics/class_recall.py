@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.inputs import Device, Embeddings, LabelledRows, Labels, prepare
 from tcmbench.metrics.plan import Options
 from tcmbench.metrics.sweep import sweep
 
@@ -47,6 +48,11 @@ def class_recall(embeddings: Embeddings, labels: Labels, *, device: Device = Non
     rows = prepare(embeddings, labels, device)
     ahead = sweep(rows, None, (1,), Options()).ahead
     assert ahead is not None
+    return by_class(rows, ahead)
+
+
+def by_class(rows: LabelledRows, ahead: Tensor) -> ClassRecall:
+    """Return the same from `ahead`, [N] numbers of other classes' images before the first match."""
     hit = (ahead == 0).cpu().numpy()
     hits = np.bincount(rows.class_of.cpu().numpy()[hit], minlength=len(rows.classes))
     return ClassRecall(rows.classes, rows.sizes, hits / rows.sizes)

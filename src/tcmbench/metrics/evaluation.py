@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tcmbench.metrics.class_recall import ClassRecall, by_class
 from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
 from tcmbench.metrics.plan import Options
 from tcmbench.metrics.retrieval import checked_ks, hit_rates
@@ -17,11 +18,13 @@ class PairEvaluation:
     Attributes:
         consistency: as `opis` gives it.
         recall: as `recall_at_k` gives it, {k: share}.
+        recall_by_class: recall@1 as `class_recall` gives it.
         one_pass: whether one float32 pass over the pairs was enough.
     """
 
     consistency: OpisResult
     recall: dict[int, float]
+    recall_by_class: ClassRecall
     one_pass: bool
 
 
@@ -77,5 +80,7 @@ def evaluate_all_pairs(
     ks = checked_ks(k)
     rows = scoring.checked(prepare(embeddings, labels, device))
     options = Options(block_size, exact, report=report)
-    found = sweep(rows, scoring.calibration(), ks, options)
-    return PairEvaluation(scoring.result(rows, found), hit_rates(found, ks), found.one_pass)
+    found = sweep(rows, scoring.calibration(), tuple(sorted({1, *ks})), options)
+    assert found.ahead is not None
+    recalls = hit_rates(found, ks), by_class(rows, found.ahead)
+    return PairEvaluation(scoring.result(rows, found), *recalls, found.one_pass)
