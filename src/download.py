@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    described.add_argument("--dataset", required=True, help="cub, cars196, sop or inat2018")
+    described.add_argument("--dataset", required=True, help="cub, cars196, sop, inat2018 or mnist")
     described.add_argument("--out", required=True, type=Path, help="folder for the archives")
     described.add_argument(
         "--layout", help="which form of the dataset to fetch (default: its first one)"

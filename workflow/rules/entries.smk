@@ -17,7 +17,7 @@ MEASURED_ENTRIES = collect(
 )
 
 
-rule evaluate_entry:
+use rule evaluate as evaluate_entry with:
     input:
         embeddings=entry_embeddings,
         script=script("evaluate.py"),
@@ -25,28 +25,11 @@ rule evaluate_entry:
     output:
         metrics="results/entries/{entry}/metrics.json",
         utility="results/entries/{entry}/utility.parquet",
+        classes="results/entries/{entry}/classes.parquet",
     log:
         "results/entries/{entry}/evaluate.log",
     benchmark:
         "results/entries/{entry}/evaluate.benchmark.tsv"
-    conda:
-        "../../envs/evaluate.yaml"
-    threads: THREADS
-    resources:
-        gpu=int(ON_GPU),
-        mem_mb=8000 if FULL else 1500,
-        runtime=120 if FULL else 10,
-        device=DEVICE,
-    params:
-        far=lookup("evaluation/far_range", within=config),
-        beta=lookup("evaluation/beta", within=config),
-        epsilon=lookup("evaluation/epsilon", within=config),
-        thresholds=lookup("evaluation/num_thresholds", within=config),
-    shell:
-        "python {input.script} --embeddings {input.embeddings:q} --out {output.metrics}"
-        " --utility {output.utility} --far {params.far} --beta {params.beta}"
-        " --epsilon {params.epsilon} --thresholds {params.thresholds}"
-        " --device {resources.device} --max-hours 1000 > {log} 2>&1"
 
 
 rule entries:

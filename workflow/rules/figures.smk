@@ -186,7 +186,7 @@ rule figure_neighbours:
         folder=subpath(output.svg, parent=True),
         runs=pair_folders,
     shell:
-        "python {input.script} neighbours --images {params.images} --out {params.folder}"
+        "python {input.script} neighbours --images {params.images:q} --out {params.folder}"
         " {params.runs} > {log} 2>&1"
 
 

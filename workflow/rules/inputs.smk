@@ -3,10 +3,14 @@
 # Data
 
 
+def archives(dataset):
+    """A dataset's archives in the layout that is asked for, that of the images first."""
+    return DATASETS[dataset].layout(config["layouts"].get(dataset)).archives
+
+
 def archive_names(dataset):
-    """File names of a dataset's archives, in the layout that is asked for."""
-    layout = DATASETS[dataset].layout(config["layouts"].get(dataset))
-    return [archive.name for archive in layout.archives]
+    """Their file names."""
+    return [archive.name for archive in archives(dataset)]
 
 
 def data_folder(wildcards):
@@ -81,7 +85,7 @@ def download_mb(wildcards):
     dataset = DATASETS[wildcards.dataset]
     archive = dataset.archive(wildcards.file)
     there = Path(archive_folder(wildcards), wildcards.file).exists()
-    images = dataset.unpacked_bytes if archive == dataset.layout().archives[0] else 0
+    images = dataset.unpacked_bytes if archive == archives(wildcards.dataset)[0] else 0
     return int((archive.size or images) / 1e6) if FULL and not there else 0
 
 
@@ -149,7 +153,11 @@ def train_json(loss):
     """The configuration of a run of this loss as JSON: a changed key re-runs what it changes."""
 
     def of_run(wildcards):
-        cell = wildcards.dataset, wildcards.backbone, f"{loss}{wildcards.get('point', '')}"
+        cell = (
+            wildcards.dataset,
+            wildcards.backbone,
+            f"{loss}{wildcards.get('point', '')}",
+        )
         run = Run(*cell, wildcards.variant, int(wildcards.seed))
         return json.dumps(TRAIN_CONFIGS[run])
 
