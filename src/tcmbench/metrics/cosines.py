@@ -5,6 +5,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from tcmbench.errors import UserError
+
 Numbers: TypeAlias = float | NDArray[Any]
 
 
@@ -37,3 +39,17 @@ def cosine_to_distance(cosine: Numbers) -> Any:
     """
     distance = np.sqrt(2 - 2 * np.asarray(cosine, dtype=np.float64))
     return distance if isinstance(cosine, np.ndarray) else float(distance)
+
+
+def checked_distances(thresholds: Any) -> NDArray[np.float64]:
+    """Return thresholds [K] as float64.
+
+    Raises:
+        UserError: they are no list, none, or not all distances.
+    """
+    distances = np.asarray(thresholds, dtype=np.float64)
+    if distances.ndim != 1 or not len(distances) or not (distances >= 0).all():
+        raise UserError(
+            f"thresholds have shape {distances.shape}; give distances >= 0 in a list, such as [0.8]"
+        )
+    return distances

@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tcmbench.errors import UserError
-from tcmbench.metrics.cosines import distance_to_cosine
+from tcmbench.metrics.cosines import checked_distances, distance_to_cosine
 from tcmbench.metrics.inputs import Device, Embeddings, Labels
 from tcmbench.metrics.pairs import squared_distances
 from tcmbench.metrics.sides import TwoSides, two_sides
@@ -75,7 +74,7 @@ def query_gallery_error_rates(
         >>> rates.far, rates.frr, rates.cosines
         (array([1., 1.]), array([1., 0.]), array([0.875, 0.5  ]))
     """
-    distances = _checked_thresholds(thresholds)
+    distances = checked_distances(thresholds)
     sides = two_sides(query, query_labels, gallery, gallery_labels, own, device, block_size)
     order = distances.argsort()
     cuts = torch.from_numpy((distances[order] ** 2).astype(np.float32)).to(sides.class_of.device)
@@ -104,12 +103,3 @@ def _first_cuts(sides: TwoSides, queries: slice, columns: slice, cuts: Tensor) -
     bins = len(cuts) + 1
     cells = torch.searchsorted(cuts, squared).add_(same.long(), alpha=bins)
     return torch.bincount(cells.flatten(), minlength=2 * bins).view(2, bins)
-
-
-def _checked_thresholds(thresholds: Any) -> NDArray[np.float64]:
-    distances = np.asarray(thresholds, dtype=np.float64)
-    if distances.ndim != 1 or not len(distances) or not (distances >= 0).all():
-        raise UserError(
-            f"thresholds have shape {distances.shape}; give distances >= 0 in a list, such as [0.8]"
-        )
-    return distances

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcmbench.errors import UserError
+from tcmbench.metrics.cosines import checked_distances
 from tcmbench.metrics.counting import full_precision
 from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
 from tcmbench.metrics.pairs import AllTiles, PositiveTiles, tile_side
@@ -65,11 +65,7 @@ def error_rates(
         >>> rates.far, rates.frr, rates.class_frr
         (array([0.5, 0.5]), array([1., 0.]), array([[1., 0.]]))
     """
-    distances = np.asarray(thresholds, dtype=np.float64)
-    if distances.ndim != 1 or not len(distances) or not (distances >= 0).all():
-        raise UserError(
-            f"thresholds have shape {distances.shape}; give distances >= 0 in a list, such as [0.8]"
-        )
+    distances = checked_distances(thresholds)
     rows = prepare(embeddings, labels, device)
     tiles = AllTiles(rows, tile_side(rows, block_size))
     order = distances.argsort()
