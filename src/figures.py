@@ -158,7 +158,8 @@ def draw_neighbours(arguments: argparse.Namespace) -> None:
 
 def draw_table(arguments: argparse.Namespace) -> None:
     """Draw a figure of a suite's table."""
-    from tcmbench.plots import ablation, frames, pareto, plane, style, summary
+    from tcmbench.plots import ablation, pareto, plane, style, summary
+    from tcmbench.tables.reading import read_frame
 
     draw = {
         "summary": summary.draw_summary,
@@ -166,7 +167,7 @@ def draw_table(arguments: argparse.Namespace) -> None:
         "pareto": pareto.draw_pareto,
         "ablation": ablation.draw_ablation,
     }[arguments.figure]
-    table = frames.read_frame(arguments.tables / TABLES[arguments.figure][1])
+    table = read_frame(arguments.tables / TABLES[arguments.figure][1])
     style.save(draw(table), arguments.out, arguments.figure)
 
 

@@ -389,5 +389,5 @@ def test_an_old_table_is_refused(tmp_path):
     pd.read_csv(path).drop(columns="opis_delta_percent_low").to_csv(path, index=False)
     from tcmbench.claims import write_claims
 
-    with pytest.raises(UserError, match="lacks the column 'opis_delta_percent_low'"):
+    with pytest.raises(UserError, match="has no column 'opis_delta_percent_low'"):
         write_claims(tmp_path / "tables", tmp_path / "out")

@@ -109,9 +109,9 @@ def test_runs_with_other_images_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("utility", lambda table: table.drop(columns="utility"), "lacks class, threshold, utility"),
+        ("utility", lambda table: table.drop(columns="utility"), "is not a utility table"),
         ("utility", lambda table: table.iloc[1:], "lacks points"),
-        ("utility", lambda table: pd.concat([table, table.iloc[:1]]), "has a row twice"),
+        ("utility", lambda table: pd.concat([table, table.iloc[:1]]), "contains duplicate entries"),
         ("classes", lambda table: table.drop(columns="num_images"), "lacks class, num_images"),
         ("classes", lambda table: pd.concat([table, table.iloc[:1]]), "has a row twice"),
     ],

@@ -271,7 +271,7 @@ def test_summary_says_which_kind_of_interval_it_draws(tmp_path):
 
 def test_summary_of_an_older_table(tmp_path):
     frame = comparisons(tmp_path, (0.6, 0.001)).drop(columns="interval")
-    with pytest.raises(UserError, match="no column 'interval'; make it with"):
+    with pytest.raises(UserError, match="no column 'interval'; make it anew with"):
         summary.draw_summary(frame)
 
 

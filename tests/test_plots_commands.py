@@ -76,7 +76,7 @@ def test_a_process_says_one_sentence(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "error: the table has no column 'backbone'; make it with src/aggregate.py\n"
+        "error: the table has no column 'backbone'; make it anew with src/aggregate.py\n"
     )
     assert not (tmp_path / "out").exists()
 

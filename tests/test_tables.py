@@ -400,7 +400,7 @@ def test_not_a_run_folder(tmp_path, name):
 
 @pytest.mark.parametrize("value", [None, "0.5"])
 def test_metric_that_is_no_number(tmp_path, value):
-    with pytest.raises(UserError, match="has no number 'opis'; evaluate the run again"):
+    with pytest.raises(UserError, match="has no number 'opis'; evaluate it again"):
         read_runs([write_run(tmp_path, f"{CUB}/base/seed0", opis=value)])
 
 

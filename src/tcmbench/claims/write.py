@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.claims import comparisons, cost, inflection
 from tcmbench.claims.claim import Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
-from tcmbench.errors import UserError
 from tcmbench.files import atomic_path, write_json
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
+from tcmbench.tables.reading import read_frame, require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ def write_claims(tables: Path, out: Path, pareto: Path | None = None) -> None:
         pareto: runs.csv of the Pareto suite, where it was run.
 
     Raises:
-        UserError: a table is missing or lacks a column.
+        UserError: a table is missing, is empty or lacks a column.
     """
     frame = _read(tables / "comparisons.csv", [*CELL, "scale", "opis_delta_percent_low"])
     runs = _read(tables / "runs.csv", [*CELL, "variant", "images_per_second"])
@@ -97,17 +97,6 @@ def _missing(frame: "pd.DataFrame") -> str:
 
 
 def _read(path: Path, columns: list[str]) -> "pd.DataFrame":
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; make it with src/aggregate.py") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not a table ({error}); make it with src/aggregate.py") from None
-    absent = [column for column in columns if column not in frame]
-    if absent:
-        raise UserError(
-            f"{path} lacks the column '{absent[0]}'; make it anew with src/aggregate.py"
-        )
+    frame = read_frame(path)
+    require(frame, columns, path)
     return frame

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from tcmbench.config import Run
 from tcmbench.errors import UserError
-from tcmbench.files import read_json
 from tcmbench.plots.curves import Curves, read_curves
-from tcmbench.tables.runs import MEASURED, SETTINGS, MeasuredRun
+from tcmbench.tables.runs import SETTINGS, MeasuredRun, read_metrics
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,4 @@ def read_entries(named: Iterable[tuple[Path, str]]) -> list[Entry]:
 
 
 def _measured(folder: Path) -> MeasuredRun:
-    metrics = read_json(folder / "metrics.json")
-    for key in MEASURED:
-        if not isinstance(metrics.get(key), int | float):
-            raise UserError(f"{folder / 'metrics.json'} has no number '{key}'; evaluate it again")
-    return MeasuredRun(Run(folder.name, "", "", "base", 0), folder, metrics, {})
+    return MeasuredRun(Run(folder.name, "", "", "base", 0), folder, read_metrics(folder), {})

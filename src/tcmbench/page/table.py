@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tcmbench.page.names import anchor
 from tcmbench.tables.cells import PAPER, PUBLISHED, RELATIVE, Line, Metric
-from tcmbench.tables.document import scrolled
+from tcmbench.tables.document import KEY, scrolled
 from tcmbench.tables.runs import Comparison
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ CAPTION = (
     "Each row: one network trained with the base loss alone and once more with TCM added, all else "
     "equal. R@1 ↑ higher is better; OPIS ↓ lower is better. A heading sorts by its column."
 )
-KEY = '<span class="key"><span class="better">better</span> <span class="worse">worse</span></span>'
 # Where a printed column stands in a `comparisons_frame`.
 SOURCES = {
     "base": "{key}_base",

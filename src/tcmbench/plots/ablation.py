@@ -9,10 +9,10 @@ import numpy as np
 
 from tcmbench.errors import UserError
 from tcmbench.plots.curves import cell_title
-from tcmbench.plots.frames import require
 from tcmbench.plots.style import FULL, INK, styled
 from tcmbench.tables.cells import signed
 from tcmbench.tables.names import dataset_title
+from tcmbench.tables.reading import require
 
 if TYPE_CHECKING:
     import pandas as pd

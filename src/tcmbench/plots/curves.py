@@ -1,12 +1,13 @@
 """One run's utility curves, ready to draw."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcmbench.errors import UserError
 from tcmbench.tables.names import backbone_title, loss_title
+from tcmbench.tables.per_class import read_utility
 from tcmbench.tables.runs import MeasuredRun, pair, read_runs
 
 if TYPE_CHECKING:
@@ -86,38 +87,7 @@ def read_curves(run: MeasuredRun) -> Curves:
     """Read the utility curves of a run.
 
     Raises:
-        UserError: as `read_table`.
+        UserError: as `read_utility`.
     """
-    thresholds, _, (utility,) = read_table(run, ["utility"])
+    thresholds, _, (utility,) = read_utility(run, ["utility"])
     return Curves(run, thresholds, utility)
-
-
-def read_table(
-    run: MeasuredRun, columns: Sequence[str]
-) -> "tuple[NDArray[np.float64], NDArray[np.int64], list[NDArray[np.float64]]]":
-    """Read columns of a run's `utility.parquet`.
-
-    Returns:
-        The thresholds [K], ascending; the classes [T], ascending; and each column as [T, K].
-
-    Raises:
-        UserError: the file is missing, is not the expected table, or lacks points.
-    """
-    import numpy as np
-    import pandas as pd
-
-    path = run.folder / "utility.parquet"
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; evaluate the run with --utility")
-    try:
-        table = pd.read_parquet(path, columns=["class", "threshold", *columns])
-        wide = table.pivot(index="class", columns="threshold", values=list(columns))
-    except (ValueError, KeyError, OSError) as error:
-        raise UserError(
-            f"{path} is not a utility table ({error}); evaluate the run again"
-        ) from None
-    if wide.empty or not np.isfinite(wide.to_numpy(dtype=np.float64)).all():
-        raise UserError(f"{path} lacks points of some curves; evaluate the run again")
-    values = [wide[column].to_numpy(dtype=np.float64) for column in columns]
-    thresholds = wide[columns[0]].columns.to_numpy(dtype=np.float64)
-    return thresholds, wide.index.to_numpy(dtype=np.int64), values

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tcmbench.errors import UserError
-from tcmbench.plots.curves import cell_title, read_curves, read_table
+from tcmbench.plots.curves import Curves, cell_title
 from tcmbench.plots.embedded import Embedded, read_embedded
 from tcmbench.plots.search import Found, picked_classes, search
 from tcmbench.plots.style import BETTER, FULL, WORSE, styled
 from tcmbench.tables.names import VARIANTS, dataset_title
+from tcmbench.tables.per_class import read_utility
 from tcmbench.tables.runs import MeasuredRun
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def read_neighbours(base: MeasuredRun, tcm: MeasuredRun) -> Neighbours:
     both = read_embedded(base), read_embedded(tcm)
     if not np.array_equal(both[0].paths, both[1].paths):
         raise UserError(f"{base.folder} and {tcm.folder} embed different images; embed them alike")
-    curves = read_curves(base)
-    _, classes, _ = read_table(base, ["utility"])
+    thresholds, classes, (utility,) = read_utility(base, ["utility"])
+    curves = Curves(base, thresholds, utility)
     rows = []
     for label in picked_classes(curves, classes):
         query = int(np.flatnonzero(both[0].labels == label)[0])
@@ -142,11 +143,12 @@ def read_image(path: Path) -> "NDArray[np.uint8]":
     Raises:
         UserError: the image is missing or damaged.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
+
+    from tcmbench.pictures import UnreadableError, open_rgb
 
     try:
-        with Image.open(path) as image:
-            square = ImageOps.fit(image.convert("RGB"), (PIXELS, PIXELS))
-    except (UnidentifiedImageError, OSError) as error:
+        image = open_rgb(path)
+    except UnreadableError as error:
         raise UserError(f"{path} cannot be shown ({error}); check --images") from None
-    return np.asarray(square)
+    return np.asarray(ImageOps.fit(image, (PIXELS, PIXELS)))

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcmbench.errors import UserError
-from tcmbench.plots.curves import pairs_of, read_table
+from tcmbench.plots.curves import pairs_of
+from tcmbench.tables.per_class import read_utility
 from tcmbench.tables.runs import MeasuredRun
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def read_operating(run: MeasuredRun, target: float | None = None) -> Operating:
             f"a false accept rate of {wanted:g} lies outside the calibration range of "
             f"{run.folder}, {low:g} to {high:g}; choose one inside"
         )
-    thresholds, classes, (sensitivity, specificity) = read_table(
+    thresholds, classes, (sensitivity, specificity) = read_utility(
         run, ["sensitivity", "specificity"]
     )
     if wanted in (low, high):

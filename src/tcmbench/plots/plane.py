@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.plots.frames import require
+from tcmbench.plots.curves import cell_title
 from tcmbench.plots.style import FULL, GREY, PALETTE, logarithmic, styled
-from tcmbench.tables.names import backbone_title, dataset_title, loss_title
+from tcmbench.tables.names import dataset_title
+from tcmbench.tables.reading import require
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +104,7 @@ def _handles(looks: dict[tuple[str, str], tuple[str, str]]) -> list[Any]:
             marker=marker,
             linestyle="none",
             markersize=4.5,
-            label=f"{backbone_title(backbone)} · {loss_title(loss)}",
+            label=cell_title(backbone, loss),
         )
         for (backbone, loss), (colour, marker) in looks.items()
     ]

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.plots.frames import require
 from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, logarithmic, styled
 from tcmbench.tables.cells import Line, Metric, printed_lines, printed_metrics
+from tcmbench.tables.reading import require
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,6 +5,9 @@ from html import escape
 
 from tcmbench.tables.style import CSS
 
+# The two colours of a change, in words.
+KEY = '<span class="key"><span class="better">better</span> <span class="worse">worse</span></span>'
+
 
 def document(title: str, body: str, head: str = "") -> str:
     """Return a whole page around `body`; both it and `head` are HTML, `title` is plain text."""

@@ -5,15 +5,13 @@ from html import escape
 from itertools import groupby
 
 from tcmbench.tables.cells import Line, Metric
-from tcmbench.tables.document import document, notes_list, scrolled
+from tcmbench.tables.document import KEY, document, notes_list, scrolled
 
 TITLE = "Base loss against base loss + TCM"
 INTRODUCTION = (
     "Each line: one network trained with the base loss alone and once more with TCM added, all "
     "else equal. R@1 ↑ higher is better; OPIS ↓ lower is better."
 )
-
-KEY = '<span class="key"><span class="better">better</span> <span class="worse">worse</span></span>'
 
 
 def page(metrics: Sequence[Metric], lines: Iterable[Line], notes: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from tcmbench.errors import UserError
 from tcmbench.tables.runs import MeasuredRun
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
@@ -23,17 +24,42 @@ def utilities(pair: Pair) -> "tuple[Array, Array] | None":
     Raises:
         UserError: a broken `utility.parquet`, or runs of different classes.
     """
-    tables = _both(pair, "utility.parquet", ["class", "threshold", "utility"])
-    if tables is None:
+    if not _both_have(pair, "utility.parquet"):
         return None
-    curves = [table.pivot(index="class", columns="threshold", values="utility") for table in tables]
-    for run, curve in zip(pair, curves, strict=True):
-        if not curve.size or curve.isna().to_numpy().any():
-            raise UserError(
-                f"{run.folder / 'utility.parquet'} lacks points of some curves; evaluate it again"
-            )
-    _check_same_classes(pair, curves[0].index, curves[1].index)
-    return curves[0].to_numpy(), curves[1].to_numpy()
+    (_, classes, (base,)), (_, others, (tcm,)) = (read_utility(run, ["utility"]) for run in pair)
+    _check_same_classes(pair, classes.tolist(), others.tolist())
+    return base, tcm
+
+
+def read_utility(
+    run: MeasuredRun, columns: "Sequence[str]"
+) -> "tuple[Array, NDArray[np.int64], list[Array]]":
+    """Read columns of a run's `utility.parquet`.
+
+    Returns:
+        The thresholds [K], ascending; the classes [T], ascending; and each column as [T, K].
+
+    Raises:
+        UserError: the file is missing, is not the expected table, or lacks points.
+    """
+    import numpy as np
+    import pandas as pd
+
+    path = run.folder / "utility.parquet"
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; evaluate the run with --utility")
+    try:
+        table = pd.read_parquet(path, columns=["class", "threshold", *columns])
+        wide = table.pivot(index="class", columns="threshold", values=list(columns))
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(
+            f"{path} is not a utility table ({error}); evaluate the run again"
+        ) from None
+    if wide.empty or not np.isfinite(wide.to_numpy(dtype=np.float64)).all():
+        raise UserError(f"{path} lacks points of some curves; evaluate the run again")
+    values = [wide[column].to_numpy(dtype=np.float64) for column in columns]
+    thresholds = wide[columns[0]].columns.to_numpy(dtype=np.float64)
+    return thresholds, wide.index.to_numpy(dtype=np.int64), values
 
 
 def recalls(pair: Pair) -> "tuple[Array, Array, Array] | None":
@@ -42,11 +68,10 @@ def recalls(pair: Pair) -> "tuple[Array, Array, Array] | None":
     Raises:
         UserError: a broken `classes.parquet`, or runs of different classes or images.
     """
-    tables = _both(pair, "classes.parquet", ["class", "num_images", "recall_at_1"])
-    if tables is None:
+    if not _both_have(pair, "classes.parquet"):
         return None
-    base, tcm = (table.set_index("class").sort_index() for table in tables)
-    _check_same_classes(pair, base.index, tcm.index)
+    base, tcm = (_read_classes(run.folder / "classes.parquet") for run in pair)
+    _check_same_classes(pair, list(base.index), list(tcm.index))
     if not base["num_images"].equals(tcm["num_images"]):
         raise UserError(
             f"{pair[0].folder} and {pair[1].folder} count different images of a class; evaluate "
@@ -59,27 +84,25 @@ def recalls(pair: Pair) -> "tuple[Array, Array, Array] | None":
     return images, before, after
 
 
-def _both(pair: Pair, name: str, columns: list[str]) -> "list[pd.DataFrame] | None":
-    paths = [run.folder / name for run in pair]
-    if not all(path.is_file() for path in paths):
-        return None
-    return [_table(path, columns) for path in paths]
+def _both_have(pair: Pair, name: str) -> bool:
+    return all((run.folder / name).is_file() for run in pair)
 
 
-def _table(path: "Path", columns: list[str]) -> "pd.DataFrame":
+def _read_classes(path: "Path") -> "pd.DataFrame":
     import pandas as pd
 
+    columns = ["class", "num_images", "recall_at_1"]
     try:
         table = pd.read_parquet(path, columns=columns)
     except (ValueError, KeyError, OSError) as error:
         raise UserError(f"{path} lacks {', '.join(columns)} ({error}); evaluate it again") from None
-    if table.duplicated([name for name in columns if name in ("class", "threshold")]).any():
+    if table.duplicated("class").any():
         raise UserError(f"{path} has a row twice; evaluate the run again")
-    return table
+    return table.set_index("class").sort_index()
 
 
-def _check_same_classes(pair: Pair, base: "pd.Index[int]", tcm: "pd.Index[int]") -> None:
-    if not base.equals(tcm):
+def _check_same_classes(pair: Pair, base: list[int], tcm: list[int]) -> None:
+    if base != tcm:
         raise UserError(
             f"{pair[0].folder} and {pair[1].folder} were measured on different test classes; "
             "evaluate both on the same images"

@@ -1,4 +1,4 @@
-"""The tables of a suite, read back to be drawn."""
+"""The tables of a suite, read back to be judged and drawn."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,18 +23,20 @@ def read_frame(path: Path) -> "pd.DataFrame":
     try:
         frame = pd.read_csv(path)
     except ValueError as error:
-        raise UserError(f"{path} is not a table ({error}); make it anew") from None
+        raise UserError(f"{path} is not a table ({error}); make it with src/aggregate.py") from None
     if frame.empty:
-        raise UserError(f"{path} has no row; there is nothing to draw yet")
+        raise UserError(f"{path} has no row yet")
     return frame
 
 
-def require(frame: "pd.DataFrame", columns: Iterable[str]) -> None:
-    """Refuse a table without these columns.
+def require(
+    frame: "pd.DataFrame", columns: Iterable[str], source: Path | str = "the table"
+) -> None:
+    """Refuse a table without these columns, by the name of its source.
 
     Raises:
         UserError: one is missing.
     """
     for name in columns:
         if name not in frame.columns:
-            raise UserError(f"the table has no column '{name}'; make it with src/aggregate.py")
+            raise UserError(f"{source} has no column '{name}'; make it anew with src/aggregate.py")

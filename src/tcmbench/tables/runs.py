@@ -83,6 +83,19 @@ def read_runs(folders: Iterable[Path | str]) -> list[MeasuredRun]:
     return runs
 
 
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """Read the metrics.json of a folder.
+
+    Raises:
+        UserError: it is missing, or lacks what every table prints.
+    """
+    metrics: dict[str, Any] = read_json(folder / "metrics.json")
+    for key in MEASURED:
+        if not isinstance(metrics.get(key), int | float):
+            raise UserError(f"{folder / 'metrics.json'} has no number '{key}'; evaluate it again")
+    return metrics
+
+
 def pair(runs: Sequence[MeasuredRun]) -> tuple[list[Comparison], list[str]]:
     """Pair base and tcm runs by seed; also say in sentences which runs found no partner.
 
@@ -119,13 +132,7 @@ def _left_out(run: MeasuredRun) -> str:
 
 def _read(folder: Path) -> MeasuredRun:
     run = _identity(folder)
-    metrics = read_json(folder / "metrics.json")
-    for key in MEASURED:
-        if not isinstance(metrics.get(key), int | float):
-            raise UserError(
-                f"{folder / 'metrics.json'} has no number '{key}'; evaluate the run again"
-            )
-    return MeasuredRun(run, folder, metrics, read_json(folder / "run.json"))
+    return MeasuredRun(run, folder, read_metrics(folder), read_json(folder / "run.json"))
 
 
 def _identity(folder: Path) -> Run:
