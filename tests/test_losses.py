@@ -129,6 +129,23 @@ def test_no_tensor_grows_with_the_cube_of_the_batch(loss, batch, per_class):
     assert batch**2 <= largest.elements <= min(batch**2 * per_class, batch**3 // 4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_the_matrix_gives_back_the_gradient_of_any_weights(dtype):
+    rows = reference.unit_rows(12, 7, dtype=dtype).requires_grad_()
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    weights = torch.linspace(-1, 2, 144, dtype=exact).reshape(12, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        matrix = similarity_matrix(rows)
+        # Inside, where products of half precision would do the harm.
+        (found,) = torch.autograd.grad((matrix * weights).sum(), rows)
+    plain = rows.detach().to(exact).requires_grad_()
+    product = plain @ plain.T
+    (wanted,) = torch.autograd.grad((product * weights).sum(), plain)
+    assert (matrix.dtype, found.dtype) == (exact, dtype)
+    torch.testing.assert_close(matrix, product, rtol=0, atol=0)
+    torch.testing.assert_close(found, wanted.to(dtype))
+
+
 def peak_memory(function):
     """Bytes that torch's CPU allocator holds at the peak of a call beyond those before it."""
     with torch.autograd.profiler.profile(profile_memory=True) as profiler:

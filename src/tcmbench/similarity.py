@@ -1,7 +1,10 @@
 """The one similarity matrix of a batch, that the base loss and the regularizer share."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from tcmbench.errors import UserError
 
@@ -16,9 +19,26 @@ def similarity_matrix(embeddings: Tensor) -> Tensor:
     Returns:
         [B, B], float32 or float64, with the gradient of `embeddings`.
     """
-    with torch.autocast(embeddings.device.type, enabled=False):
-        rows = _full_precision(embeddings)
-        return rows @ rows.T
+    matrix: Tensor = _Gram.apply(_full_precision(embeddings))
+    return matrix
+
+
+class _Gram(torch.autograd.Function):
+    """X Xᵀ, whose gradient G comes back as (G + Gᵀ) X: one product, where autograd takes two."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        with torch.autocast(rows.device.type, enabled=False):
+            return rows @ rows.T
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        with torch.autocast(rows.device.type, enabled=False):
+            result: Tensor = (gradient + gradient.T) @ rows
+        return result
 
 
 def batch_similarity(
