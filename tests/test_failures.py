@@ -9,7 +9,7 @@ import train as door
 from tcmbench.errors import UserError
 from tcmbench.images import TrainingView
 from tcmbench.manifests import read_manifest, write_manifest
-from tcmbench.training import loop
+from tcmbench.training import crew
 from tcmbench.training.checkpoint import NAME
 from tcmbench.training.engine import Engine
 from tcmbench.training.failures import explained
@@ -62,7 +62,7 @@ def test_too_little_data_is_said_before_a_gpu_is_taken(
     def claimed(device):
         raise AssertionError(device)
 
-    monkeypatch.setattr(loop, "claim_device", claimed)
+    monkeypatch.setattr(crew, "claim_device", claimed)
     values = config(tiny_set, manifest=str(tmp_path / "train.csv"), **changes)
     with pytest.raises(UserError, match=sentence):
         run(values, tmp_path / "run")

@@ -10,6 +10,7 @@ import torch
 from tcmbench.files import atomic_path, sha256
 from tcmbench.losses import FOLDER
 from tcmbench.sources import PACKAGE, sources
+from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.settings import Settings
 
 NAME = "last.ckpt"
@@ -17,7 +18,9 @@ NAME = "last.ckpt"
 Identity = dict[str, str]
 
 
-def identity(settings: Settings, device: torch.device, precision: torch.dtype) -> Identity:
+def identity(
+    settings: Settings, device: torch.device, precision: torch.dtype, crew: Crew = ALONE
+) -> Identity:
     """Return all that decides the weights, by name: settings, hashes of inputs and code, torch."""
     loss = settings.loss.file or FOLDER / f"{settings.loss.name}.py"
     own = [] if settings.loss.class_path else sources(loss)
@@ -30,6 +33,7 @@ def identity(settings: Settings, device: torch.device, precision: torch.dtype) -
         "torch": str(torch.__version__),
         "the kind of device": device.type,
         "the precision": str(precision).removeprefix("torch."),
+        "the number of processes": str(crew.size),
     }
 
 

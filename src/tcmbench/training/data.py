@@ -12,6 +12,7 @@ from torch import Tensor
 from tcmbench.images import Draw, TrainingView, load_batches
 from tcmbench.manifests import read_manifest
 from tcmbench.sampling import Indices, epoch_batches
+from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.settings import Settings
 
 NAMED = 3
@@ -19,7 +20,10 @@ NAMED = 3
 
 @dataclass(frozen=True)
 class Batch:
-    """A batch by its place: the epoch, the step of `steps` in it (all from 0), and its rows."""
+    """A batch by its place: the epoch, the step of `steps` in it (all from 0), and its rows.
+
+    Of several processes, each has its own share of the rows.
+    """
 
     epoch: int
     step: int
@@ -39,8 +43,9 @@ class TrainingData:
         UserError: no manifest, or one that cannot fill a single batch.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, crew: Crew = ALONE) -> None:
         self.settings = settings
+        self.crew = crew
         self.items = read_manifest(settings.manifest)
         ids = np.array([item.label for item in self.items], dtype=np.int64)
         names, labels = np.unique(ids, return_inverse=True)
@@ -52,9 +57,10 @@ class TrainingData:
         self.plan(0)
 
     def plan(self, epoch: int) -> list[Indices]:
-        """Return the rows of each batch of an epoch."""
+        """Return the rows of each batch of an epoch, those of this process."""
         plan, seed = self.settings.optimization, self.settings.seed
-        return epoch_batches(self.labels, plan.batch_size, plan.samples_per_class, seed, epoch)
+        sizes = plan.batch_size, plan.samples_per_class
+        return epoch_batches(self.labels, *sizes, seed, epoch, self.crew.rank, self.crew.size)
 
     def batches(
         self, epoch: int, step: int, device: torch.device
@@ -93,13 +99,14 @@ class TrainingData:
             for place in range(step if number == epoch else 0, len(plan)):
                 batch = Batch(number, place, len(plan), plan[place])
                 planned.append(batch)
-                draws = _draws(batch, self.settings.seed)
+                draws = _draws(batch, self.settings.seed, self.crew)
                 yield from (draws[at : at + size] for at in range(0, len(draws), size))
 
 
-def _draws(batch: Batch, seed: int) -> list[Draw]:
+def _draws(batch: Batch, seed: int, crew: Crew) -> list[Draw]:
     generator = np.random.default_rng([seed, batch.epoch, batch.step + 1])
-    seeds = generator.integers(2**62, size=len(batch.rows))
+    # One for each image of the whole batch, so that an image is cropped alike in any process.
+    seeds = generator.integers(2**62, size=(crew.size, len(batch.rows)))[crew.rank]
     return [Draw(int(row), int(number)) for row, number in zip(batch.rows, seeds, strict=True)]
 
 

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
 from tcmbench.models import EmbeddingModel, load_tensors
+from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.objective import Objective
 from tcmbench.training.rng import seed_all
 from tcmbench.training.settings import Settings
@@ -23,10 +25,14 @@ class Engine:
         settings: the run.
         num_classes: of the training split, for losses with parameters of each class.
         device: where all of it lives.
+        crew: the processes that share each step.
     """
 
-    def __init__(self, settings: Settings, num_classes: int, device: torch.device) -> None:
+    def __init__(
+        self, settings: Settings, num_classes: int, device: torch.device, crew: Crew = ALONE
+    ) -> None:
         self.settings = settings
+        self.crew = crew
         self.device = device
         # The seed alone decides the initial head: base and tcm start from the same weights.
         torch.manual_seed(settings.seed)
@@ -44,10 +50,22 @@ class Engine:
         self.precision = chosen_precision(settings.compute.precision, device)
         self.passes = Passes(plan.chunk_size, plan.kept_chunks, self.precision)
         self.embed = compiled(self.model) if settings.compute.compile else self.model
+        if crew.size > 1:
+            self.embed = DistributedDataParallel(
+                self.embed,
+                device_ids=[device] if device.type == "cuda" else None,
+                # Written between the two passes, running statistics could not be derived through;
+                # those of the first process are kept.
+                broadcast_buffers=False,
+            )
 
     def begin_epoch(self, epoch: int) -> None:
-        """Seed the epoch's random numbers, apart from what was drawn before."""
-        sequence = np.random.SeedSequence([self.settings.seed, epoch])
+        """Seed the epoch's random numbers, apart from what was drawn before.
+
+        The first process draws what a single one would; the others draw their own.
+        """
+        rank = [self.crew.rank] if self.crew.rank else []
+        sequence = np.random.SeedSequence([self.settings.seed, epoch, *rank])
         seed_all(int(sequence.generate_state(1)[0]))
 
     def step(self, images: Tensor, labels: Tensor, watched: bool) -> dict[str, Tensor]:

@@ -106,6 +106,23 @@ class Journal:
         print(text, end="" if passing else "\n", file=sys.stderr, flush=True)
 
 
+class Silence:
+    """The journal of a process that another one speaks for."""
+
+    def due(self) -> bool:
+        """Say that no line is due."""
+        return False
+
+    def row(self, course: Course, batch: Batch, values: dict[str, float]) -> None:
+        """Leave a row out."""
+
+    def epoch(self, curve: list[dict[str, float]]) -> None:
+        """Leave an epoch's line out."""
+
+    def close(self) -> None:
+        """Have nothing to write out."""
+
+
 def _line(row: dict[str, float], batch: Batch, epochs: int) -> str:
     rate = row["images_per_second"]
     steps = batch.steps - batch.step - 1 + batch.steps * (epochs - batch.epoch - 1)

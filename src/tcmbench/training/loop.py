@@ -6,15 +6,15 @@ from typing import Any
 
 from torch import Tensor
 
-from tcmbench.devices import claim_device
 from tcmbench.files import write_json
 from tcmbench.models import save_tensors
 from tcmbench.training import checkpoint, rng
 from tcmbench.training.course import Course
+from tcmbench.training.crew import ALONE, Crew, assembled
 from tcmbench.training.data import Batch, TrainingData
 from tcmbench.training.engine import Engine
 from tcmbench.training.failures import explained, not_finite
-from tcmbench.training.journal import Journal, Watching
+from tcmbench.training.journal import Journal, Silence, Watching
 from tcmbench.training.objective import ACTIVE
 from tcmbench.training.record import describe
 from tcmbench.training.settings import Settings
@@ -32,12 +32,13 @@ def train(
 ) -> None:
     """Train one model and write `model.safetensors` and `run.json` into `folder`.
 
-    The weights are those after the last epoch; test images are never looked at.
+    The weights are those after the last epoch; test images are never looked at. Called in several
+    processes by torchrun, they share each batch and take the step of one process with all of it.
 
     Args:
         settings: the run.
         folder: where the results go; `last.ckpt` lives there while the training runs.
-        device: where the network runs: `auto`, `cpu` or `cuda`, see `claim_device`.
+        device: where the network runs: `auto`, `cpu` or `cuda`, see `Crew.claim`.
         resume: continue from `last.ckpt` where it belongs to the same settings and inputs.
         watching: intervals of the log and of the checkpoint.
 
@@ -46,8 +47,8 @@ def train(
             loss that is not finite, or a lack of memory.
         SystemExit: the process was asked to end by SIGTERM, and the state is saved.
     """
-    with explained(settings), Stop() as stop:
-        training = Training(settings, folder, device, watching)
+    with explained(settings), assembled() as crew, Stop(crew) as stop:
+        training = Training(settings, folder, device, watching, crew)
         if resume:
             training.resume()
         training.run(stop)
@@ -58,17 +59,23 @@ class Training:
     """A training at some place of its course, and the folder it is kept in."""
 
     def __init__(
-        self, settings: Settings, folder: Path, device: str, watching: Watching = WATCHING
+        self,
+        settings: Settings,
+        folder: Path,
+        device: str,
+        watching: Watching = WATCHING,
+        crew: Crew = ALONE,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.watching = watching
-        self.data = TrainingData(settings)
-        self.device = claim_device(device)
+        self.crew = crew
+        self.data = TrainingData(settings, crew)
+        self.device = crew.claim(device)
         folder.mkdir(parents=True, exist_ok=True)
         self.course = Course(self.device)
-        self.engine = Engine(settings, self.data.num_classes, self.device)
-        self.identity = checkpoint.identity(settings, self.device, self.engine.precision)
+        self.engine = Engine(settings, self.data.num_classes, self.device, crew)
+        self.identity = checkpoint.identity(settings, self.device, self.engine.precision, crew)
         self._random: dict[str, Any] | None = None
         self._saved = time.monotonic()
 
@@ -78,39 +85,48 @@ class Training:
         if state is not None:
             self.engine.load_state(state["engine"])
             self.course.load_state(state["course"])
-            self._random = state["random"]
+            self._random = state["random"][self.crew.rank]
 
     def run(self, stop: Stop) -> None:
         """Take all steps that are left."""
         course = self.course
         course.pause()
-        journal = Journal(self.folder, self.watching, course, self.settings.optimization.epochs)
+        journal = self._journal()
         for batch, images, labels in self.data.batches(course.epoch, course.step, self.device):
             self._set_random(batch)
             watched = batch.last or journal.due()
             terms = self.engine.step(images, labels, watched)
-            course.add(terms, len(images))
+            course.add(terms, len(images) * self.crew.size)
             if watched or self.device.type == "cpu":  # where nothing has to wait for a GPU
                 self._check(batch, terms)
             if watched:
                 journal.row(course, batch, {name: float(term) for name, term in terms.items()})
             if batch.last:
                 self._end_epoch(journal, terms)
-            if batch.last or stop.signal or self._due():
+            stopped, due = self.crew.highest(stop.signal, self._due())
+            if batch.last or stopped or due:
                 self._save(batch)
-            if stop.signal:
+            if stopped:
                 journal.close()
-                stop.leave(_place(batch.epoch, batch.step))
+                stop.leave(stopped, _place(batch.epoch, batch.step))
         journal.close()
 
     def finish(self) -> None:
         """Write the results; they take the checkpoint's place."""
+        if not self.crew.leads:
+            return
         weights = self.folder / "model.safetensors"
         save_tensors(self.engine.model, weights)
         self.course.pause()
         record = describe(self.settings, self.engine, self.course, self.data, weights)
         write_json(self.folder / "run.json", record)
         checkpoint.remove(self.folder)
+
+    def _journal(self) -> Journal | Silence:
+        if not self.crew.leads:
+            return Silence()
+        epochs = self.settings.optimization.epochs
+        return Journal(self.folder, self.watching, self.course, epochs)
 
     def _set_random(self, batch: Batch) -> None:
         """Set the random numbers of a step that begins an epoch or that a resumed one begins with.
@@ -131,7 +147,7 @@ class Training:
             what = f"the loss became {float(terms['total'])}"
             raise not_finite(what, _place(batch.epoch, failed), told, self.settings)
 
-    def _end_epoch(self, journal: Journal, terms: dict[str, Tensor]) -> None:
+    def _end_epoch(self, journal: Journal | Silence, terms: dict[str, Tensor]) -> None:
         active = {name: float(terms[name]) for name in ACTIVE if name in terms}
         self.course.end_epoch(active)
         self.engine.scheduler.step()
@@ -146,9 +162,10 @@ class Training:
         state = {
             "engine": self.engine.state(),
             "course": self.course.state(),
-            "random": rng.state(self.device),
+            "random": self.crew.all(rng.state(self.device)),
         }
-        checkpoint.save(self.folder, self.identity, state)
+        if self.crew.leads:
+            checkpoint.save(self.folder, self.identity, state)
         self.course.pause()
         self._saved = time.monotonic()
 

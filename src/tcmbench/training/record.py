@@ -44,6 +44,7 @@ def describe(
         "device": str(engine.device),
         "precision": str(engine.precision).removeprefix("torch."),
         "compile": settings.compute.compile,
+        "num_processes": engine.crew.size,
         "num_threads": torch.get_num_threads(),
         "steps": course.steps,
         "wall_time_s": round(course.wall, 3),

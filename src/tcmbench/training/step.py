@@ -111,6 +111,10 @@ def _losses(
         # The processes' gradients are averaged, but those of one joint loss add up.
         size, rank = dist.get_world_size(), dist.get_rank()
         gradient = gradient[rank * len(own) : (rank + 1) * len(own)] * size
+        for parameter in objective.parameters():
+            # Alike already, but for a loss that draws random numbers.
+            if parameter.grad is not None:
+                dist.all_reduce(parameter.grad.div_(size))
     return {name: term.detach() for name, term in terms.items()}, gradient
 
 

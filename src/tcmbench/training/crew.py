@@ -1,0 +1,95 @@
+"""The processes that share one training: one as a rule, several where torchrun started them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+
+from tcmbench.devices import claim_device
+from tcmbench.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Crew:
+    """This process among those of its training.
+
+    Each embeds its share of every batch; the first alone writes and speaks.
+
+    Attributes:
+        rank: number of this process, from 0.
+        size: number of processes.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Say whether this is the process that writes."""
+        return self.rank == 0
+
+    def claim(self, wanted: str) -> torch.device:
+        """Return the device of this process: one GPU each, by number, where there are several.
+
+        Args:
+            wanted: `auto`, `cpu` or `cuda`, see `claim_device`.
+
+        Raises:
+            UserError: `cuda` is wanted and there is none, or fewer GPUs than processes.
+        """
+        return claim_device(wanted) if self.size == 1 else _local_device(wanted)
+
+    def highest(self, *values: int) -> list[int]:
+        """Return the greatest of all processes' numbers, place by place; waits for all of them."""
+        if self.size == 1:
+            return list(values)
+        agreed = torch.tensor(values)
+        dist.all_reduce(agreed, dist.ReduceOp.MAX)
+        return agreed.tolist()
+
+    def all(self, value: T) -> list[T]:
+        """Return the value of each process, by rank; waits for all of them."""
+        found: list[Any] = [value] * self.size
+        if self.size > 1:
+            dist.all_gather_object(found, value)
+        return found
+
+
+ALONE = Crew()
+
+
+@contextmanager
+def assembled() -> Iterator[Crew]:
+    """Join the processes that torchrun started, or be alone; takes no GPU yet."""
+    if not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
+        yield ALONE
+        return
+    # One group for either kind of device: what is agreed on by `Crew` never waits for a GPU.
+    dist.init_process_group()
+    try:
+        yield Crew(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def _local_device(wanted: str) -> torch.device:
+    local, processes = (int(os.environ[name]) for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+    # torchrun gives a process one thread unless told; by its threads it sizes its loader, too.
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // processes))
+    gpus = torch.cuda.device_count()
+    if wanted == "cpu" or (wanted == "auto" and gpus == 0):
+        return torch.device("cpu")
+    if gpus < processes:
+        raise UserError(
+            f"torchrun started {processes} processes here, but {gpus} GPUs are visible; start one "
+            "for each GPU (--nproc-per-node)"
+        )
+    device = torch.device("cuda", local)
+    torch.cuda.set_device(device)
+    return device
