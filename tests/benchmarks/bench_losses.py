@@ -3,11 +3,11 @@
     python tests/benchmarks/bench_losses.py [--device cuda] [--threads 2] [--limit 512]
 
 Time: forward and backward, medians of alternating turns in one process, each the median of the
-steps that fit in 50 ms, one at least. On a CPU with one thread it is the CPU time of this process,
-so that other work on the machine counts little; else it is wall clock, on CUDA between
-synchronisations. Memory: the peak beyond what was there before, the inputs
-included there, of one step in a process of its own: resident memory on a CPU (Linux), so that
-graph nodes and a library's buffers count, and the allocator's peak on CUDA.
+steps that fit in 50 ms, one at least, after one that is not counted. On a CPU with one thread it is
+the CPU time of this process, so that other work on the machine counts little; else it is wall
+clock, on CUDA between synchronisations. Memory: the peak beyond what was there before, the inputs
+included there, of one step in a process of its own: resident memory on a CPU (Linux), so that graph
+nodes and a library's buffers count, and the allocator's peak on CUDA.
 """
 
 import argparse
