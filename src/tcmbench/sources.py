@@ -11,11 +11,13 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 
-# These say, store or describe things and never change a number: editing them re-runs nothing.
+# These say, store or describe things or pick a GPU and never change a number: editing one re-runs
+# nothing.
 INERT = frozenset(
     PACKAGE / name
     for name in (
         "__init__.py",
+        "devices.py",
         "errors.py",
         "files.py",
         "progress.py",

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.errors import UserError
 from tcmbench.plots.curves import cell_title
 from tcmbench.plots.style import FULL, INK, VARIANT_COLOURS, WORSE, styled
 from tcmbench.tables.names import VARIANTS, dataset_title
@@ -28,10 +27,8 @@ def draw_training(runs: Sequence[MeasuredRun]) -> "Figure":
     The axes of a row are the same. Each point is the mean over the steps of one epoch.
 
     Args:
-        runs: of one dataset, in the order of print; what `run.json` says of `epochs` is drawn.
-
-    Raises:
-        UserError: a record without epochs.
+        runs: of one dataset, in the order of print; what `run.json` says of `epochs` is drawn, and
+            that it says nothing where a training of the user's own recorded none.
     """
     from matplotlib.figure import Figure
 
@@ -61,10 +58,8 @@ def draw_training(runs: Sequence[MeasuredRun]) -> "Figure":
 def _panel(axes: "Axes", runs: Sequence[MeasuredRun]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    for run in runs:
-        epochs = run.record.get("epochs")
-        if not epochs:
-            raise UserError(f"{run.folder / 'run.json'} has no 'epochs'; train the run again")
+    recorded = [run.record["epochs"] for run in runs if run.record.get("epochs")]
+    for epochs in recorded:
         for name, (_, colour, dashes, width) in TERMS.items():
             # Without TCM, the total is the base loss.
             if name in epochs[0] and not (name == "base" and "tcm" not in epochs[0]):
@@ -77,8 +72,9 @@ def _panel(axes: "Axes", runs: Sequence[MeasuredRun]) -> None:
                     linewidth=width,
                     marker="." if len(values) == 1 else None,
                 )
-    if not runs:
-        axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", color=WORSE)
+    if not recorded:
+        missing = "no curve recorded" if runs else "not run"
+        axes.text(0.5, 0.5, missing, transform=axes.transAxes, ha="center", color=WORSE)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
 
 
