@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.errors import UserError, run_command
 
 if TYPE_CHECKING:
-    from tcmbench.metrics import PairEvaluation
+    from tcmbench.metrics import PairErrorRates, PairEvaluation
 
 NEIGHBOURS = (1, 2, 4, 8, 10, 16, 32, 100, 1000)
 FAR_RANGE = (0.01, 0.1)
+CURVE_POINTS = 101
 FROM_OPIS = (
     "opis",
     "epsilon_opis",
@@ -49,6 +50,7 @@ def _add_files(root: argparse.ArgumentParser) -> None:
         ("--labels", "FILE.npy", False, "integer labels [N], where --embeddings is a .npy"),
         ("--out", "FILE.json", True, "where the metrics go"),
         ("--utility", "FILE.parquet", False, "also write each class's curves here"),
+        ("--curves", "FILE.parquet", False, "also the curves over all distances, 0 to 2"),
         ("--classes", "FILE.parquet", False, "also write each class's images and recall@1 here"),
     ):
         root.add_argument(name, type=Path, required=required, metavar=metavar, help=meaning)
@@ -95,7 +97,12 @@ def command(arguments: argparse.Namespace) -> None:
     """Read the embeddings, measure, and write the tables first and the metrics last."""
     from tcmbench.devices import claim_kind
     from tcmbench.files import atomic_path, write_json
-    from tcmbench.metrics.archive import read_embeddings, write_classes, write_utility
+    from tcmbench.metrics.archive import (
+        read_embeddings,
+        write_classes,
+        write_curves,
+        write_utility,
+    )
     from tcmbench.metrics.budget import Asked, check
     from tcmbench.metrics.map_search import chosen_search
 
@@ -105,20 +112,22 @@ def command(arguments: argparse.Namespace) -> None:
     with ExitStack() as outputs:
         # Opened before the work, so that an unwritable folder costs no computing, and renamed in
         # reverse: whoever sees the metrics finds the tables in place.
-        out, curves, classes = (
+        out, utility, curves, classes = (
             path and outputs.enter_context(atomic_path(path))
-            for path in (arguments.out, arguments.utility, arguments.classes)
+            for path in (arguments.out, arguments.utility, arguments.curves, arguments.classes)
         )
         try:
             device = claim_kind(arguments.device)
             arguments.map_at_r = arguments.map_at_r or chosen_search(len(embeddings), device)
-            asked = Asked(arguments.thresholds, arguments.map_at_r)
+            asked = Asked(arguments.thresholds, arguments.map_at_r, curves is not None)
             check(embeddings, labels, device, asked, arguments.max_hours)
             metrics, found = measure(embeddings, labels, device, arguments)
+            if curves:
+                write_curves(curves, whole_curves(embeddings, labels, device), arguments.beta)
         except UserError as error:
             raise UserError(f"{arguments.embeddings}: {error}") from None
-        if curves:
-            write_utility(curves, found.consistency)
+        if utility:
+            write_utility(utility, found.consistency)
         if classes:
             write_classes(classes, found.recall_by_class)
         write_json(out, metrics)
@@ -152,6 +161,18 @@ def measure(
         | {f"{name}_sha256": sha256(file) for name, file in files.items() if file},
     }
     return metrics, found
+
+
+def whole_curves(embeddings: Any, labels: Any, device: str) -> "PairErrorRates":
+    """Count each class's errors at distances from 0 to 2, in a pass of their own."""
+    import numpy as np
+
+    from tcmbench.metrics import error_rates
+    from tcmbench.progress import Progress
+
+    thresholds, count = np.linspace(0, 2, CURVE_POINTS), len(embeddings)
+    with Progress(count * (count - 1) // 2, "pairs", "curves") as progress:
+        return error_rates(embeddings, labels, thresholds, device=device, report=progress.update)
 
 
 def one_pass(

@@ -59,7 +59,9 @@ def write_pair(
     ]
 
 
-def write_utility(folder: Path, thresholds: Any, utility: Any) -> None:
+def write_utility(
+    folder: Path, thresholds: Any, utility: Any, name: str = "utility.parquet"
+) -> None:
     """Write utility.parquet: thresholds [K], utility [T, K], classes 10, 11, ..."""
     classes, points = np.shape(utility)
     table = pd.DataFrame(
@@ -72,7 +74,7 @@ def write_utility(folder: Path, thresholds: Any, utility: Any) -> None:
         }
     )
     # Order of rows is no part of the contract.
-    table.sample(frac=1, random_state=0).to_parquet(folder / "utility.parquet")
+    table.sample(frac=1, random_state=0).to_parquet(folder / name)
 
 
 def write_classes(folder: Path, images: Any, recall: Any) -> None:

@@ -78,11 +78,14 @@ def test_metrics_and_curves(tmp_path):
         "new/utility.parquet",
         "--classes",
         "new/classes.parquet",
+        "--curves",
+        "new/curves.parquet",
         folder=tmp_path,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "classes.parquet",
+        "curves.parquet",
         "metrics.json",
         "utility.parquet",
     ]
@@ -119,6 +122,28 @@ def test_metrics_and_curves(tmp_path):
     assert metrics["cosine_range"] == pytest.approx(ends, abs=1e-12)
     assert metrics["map_at_r_search"] == "exact"
     check_classes(tmp_path / "new/classes.parquet", arrays)
+    check_curves(tmp_path / "new/curves.parquet", arrays)
+
+
+def check_curves(path, arrays):
+    """At every distance, the share of pairs by the definition."""
+    table, labels = pq.read_table(path).to_pandas(), arrays["labels"]
+    assert [*table] == [*CURVES, "cosine"]
+    d, ends = distances(arrays["embeddings"]), np.linspace(0, 2, 101)
+    upper = np.triu(np.ones_like(d, dtype=bool), 1)
+    kept = [name for name in np.unique(labels) if (labels == name).sum() > 1]
+    assert table["class"].tolist() == np.repeat(kept, 101).tolist()
+    for name, rows in table.groupby("class"):
+        np.testing.assert_allclose(rows["threshold"], ends)
+        own = (labels == name)[:, None] & (labels == name) & upper
+        other = ((labels == name)[:, None] ^ (labels == name)) & upper
+        sensitivity = np.array([(d[own] <= end).mean() for end in ends])
+        specificity = np.array([(d[other] > end).mean() for end in ends])
+        np.testing.assert_allclose(rows["sensitivity"], sensitivity, atol=1e-12)
+        np.testing.assert_allclose(rows["specificity"], specificity, atol=1e-12)
+        total = sensitivity + specificity
+        utility = 2 * sensitivity * specificity / np.where(total > 0, total, 1)
+        np.testing.assert_allclose(rows["utility"], utility, atol=1e-12)
 
 
 def check_classes(path, arrays):

@@ -139,8 +139,8 @@ def test_map_at_r_by_faiss_or_not_at_all(pair, tmp_path):
 # The estimate, with hardware that is not here.
 
 
-def work(count, search="exact"):
-    return Work(count, 512, count // 10, 10, Asked(101, search))
+def work(count, search="exact", curves=False):
+    return Work(count, 512, count // 10, 10, Asked(101, search, curves))
 
 
 def test_estimate_by_hand():
@@ -149,6 +149,8 @@ def test_estimate_by_hand():
     alone = budget.estimate(work(10**6, search="none"), LAPTOP)
     assert alone.seconds == pytest.approx(9216, rel=1e-5)
     assert budget.estimate(work(10**6), LAPTOP).seconds == pytest.approx(9216 + 25_000, rel=1e-5)
+    with_curves = budget.estimate(work(10**6, "none", curves=True), LAPTOP)
+    assert with_curves.seconds == pytest.approx(9216 / 1.8 * 9.8, rel=1e-5)
     # By faiss: 10^5 images all of the matrix, 10^10 x 1,024 / 1e11 s; 10^6 by cells.
     full, half = (budget.estimate(work(10**5, search), LAPTOP) for search in ("faiss", "none"))
     assert full.seconds - half.seconds == pytest.approx(102.4, rel=1e-4)
@@ -282,7 +284,7 @@ def test_interrupt_leaves_nothing_behind(tmp_path):
         embeddings=draw.normal(size=(19_999, 512)).astype(np.float32),
         labels=np.arange(19_999) // 7,
     )
-    outputs = [f"--{name}={tmp_path / name}.x" for name in ("out", "utility", "classes")]
+    outputs = [f"--{name}={tmp_path / name}.x" for name in ("out", "utility", "curves", "classes")]
     process = subprocess.Popen(
         [sys.executable, DOOR, "--embeddings", tmp_path / "e.npz", *outputs],
         stderr=subprocess.PIPE,

@@ -73,3 +73,10 @@ def test_documented_example_runs():
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0
     assert outcome.failed == 0
+
+
+@pytest.mark.parametrize("block_size", [1, 7, 10, 64])
+def test_every_pair_is_told_of(block_size):
+    told = []
+    error_rates(np.eye(23), np.arange(23) // 3, [1.0], block_size=block_size, report=told.append)
+    assert sum(told) == 23 * 22 // 2

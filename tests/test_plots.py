@@ -108,7 +108,8 @@ def test_many_classes_are_shaded_instead_of_drawn(tmp_path, classes, lines):
 
 def test_shares_count_the_curves_in_each_step_by_hand():
     # Two flat curves and one that rises from 0 to 1: half way it is at 0.5.
-    share = utility.shares(np.array([[0.2, 0.2, 0.2], [1.0, 1.0, 1.0], [0.0, 0.5, 1.0]]))
+    values = np.array([[0.2, 0.2, 0.2], [1.0, 1.0, 1.0], [0.0, 0.5, 1.0]])
+    share = utility.shares(np.array([0.8, 0.9, 1.0]), values, (0.8, 1.0))
     assert share.shape == (utility.BINS, utility.COLUMNS)
     np.testing.assert_allclose(share.sum(axis=0), 1)
     np.testing.assert_allclose(share[int(0.2 * utility.BINS)], 1 / 3, atol=0.34)
@@ -123,15 +124,57 @@ def test_shares_count_the_curves_in_each_step_by_hand():
     np.testing.assert_allclose(heights, wanted, atol=1 / utility.BINS)
 
 
-def test_shares_follow_each_curve_exactly():
+@pytest.mark.parametrize("span", [(0.3, 1.9), (0.5, 1.0), (0.62, 0.64)])
+def test_shares_follow_each_curve_exactly(span):
     generator = np.random.default_rng(0)
     values = generator.uniform(0, 1, (40, 6))
-    share = utility.shares(values)
-    at = (np.arange(utility.COLUMNS) + 0.5) / utility.COLUMNS * 5
+    thresholds = np.array([0.3, 0.5, 0.6, 0.7, 1.1, 1.9])
+    share = utility.shares(thresholds, values, span)
+    at = span[0] + (np.arange(utility.COLUMNS) + 0.5) / utility.COLUMNS * (span[1] - span[0])
     for column in range(0, utility.COLUMNS, 13):
-        heights = [np.interp(at[column], range(6), curve) for curve in values]
+        heights = [np.interp(at[column], thresholds, curve) for curve in values]
         wanted, _ = np.histogram(heights, bins=utility.BINS, range=(0, 1))
         np.testing.assert_allclose(share[:, column], wanted / 40)
+
+
+def test_shares_of_a_range_of_one_point():
+    share = utility.shares(np.full(3, 0.8), np.full((5, 3), 0.4), (0.8, 0.8))
+    np.testing.assert_allclose(share[int(0.4 * utility.BINS)], 1)
+
+
+@pytest.mark.parametrize("classes", [7, 600])
+def test_curves_go_on_outside_the_calibration_range(tmp_path, classes):
+    """Where they are worth seeing: the axis ends where the mean utility does."""
+    folders = write_curves(tmp_path, classes=classes)
+    around = np.linspace(0, 2, 41)
+    bell = np.where((around > 0.32) & (around < 1.42), 0.6, 0.0)
+    for folder in folders:
+        write_utility(folder, around, np.tile(bell, (classes, 1)), "curves.parquet")
+    (pair,), _ = curves.read_pairs(folders, "cub")
+    for one, span in zip(pair, (BASE_RANGE, TCM_RANGE), strict=True):
+        x, values = one.whole
+        inside = (x >= span[0]) & (x <= span[1])
+        assert (np.diff(x) > 0).all()
+        np.testing.assert_array_equal(x[inside], one.thresholds)
+        np.testing.assert_array_equal(values[:, inside], one.utility)
+        np.testing.assert_array_equal(values[:, ~inside][0], np.interp(x[~inside], around, bell))
+    figure = utility.draw_pairs([pair])
+    for axes, span in zip(figure.axes, (BASE_RANGE, TCM_RANGE), strict=True):
+        low, high = axes.get_xlim()
+        assert 0.2 < low < 0.35
+        assert 1.4 < high < 1.55
+        (shaded,) = axes.patches
+        assert shaded.get_x() == pytest.approx(span[0])
+        assert shaded.get_width() == pytest.approx(span[1] - span[0])
+        *_, mean = axes.lines
+        assert mean.get_xdata()[[0, -1]].tolist() == [0, 2]
+
+
+def test_curves_of_other_classes_are_refused(tmp_path):
+    folders = write_curves(tmp_path)
+    write_utility(folders[0], [0.0, 1.0, 2.0], np.full((6, 3), 0.5), "curves.parquet")
+    with pytest.raises(UserError, match=r"has other classes in curves\.parquet than in utility"):
+        curves.read_pairs(folders, "cub")
 
 
 def test_sops_classes_are_drawn_in_seconds(tmp_path):

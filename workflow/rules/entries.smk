@@ -13,7 +13,7 @@ ENTRIES = (
 MEASURED_ENTRIES = collect(
     "results/entries/{entry}/{file}",
     entry=GRID["entries"],
-    file=["metrics.json", "utility.parquet"],
+    file=["metrics.json", "utility.parquet", "curves.parquet"],
 )
 
 
@@ -25,6 +25,7 @@ use rule evaluate as evaluate_entry with:
     output:
         metrics="results/entries/{entry}/metrics.json",
         utility="results/entries/{entry}/utility.parquet",
+        curves="results/entries/{entry}/curves.parquet",
         classes="results/entries/{entry}/classes.parquet",
     log:
         "results/entries/{entry}/evaluate.log",

@@ -1,5 +1,5 @@
 # Recall@k and threshold consistency of the embeddings.
-# Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet, classes.parquet
+# Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet, curves.parquet, classes.parquet
 
 EVALUATE_SOURCES = code("evaluate.py")
 
@@ -12,6 +12,7 @@ rule evaluate:
     output:
         metrics=f"{RUN}/metrics.json",
         utility=f"{RUN}/utility.parquet",
+        curves=f"{RUN}/curves.parquet",
         classes=f"{RUN}/classes.parquet",
     log:
         f"{RUN}/evaluate.log",
@@ -32,7 +33,7 @@ rule evaluate:
         thresholds=lookup("evaluation/num_thresholds", within=config),
     shell:
         "python {input.script} --embeddings {input.embeddings:q} --out {output.metrics}"
-        " --utility {output.utility} --classes {output.classes}"
+        " --utility {output.utility} --curves {output.curves} --classes {output.classes}"
         " --far {params.far} --beta {params.beta}"
         " --epsilon {params.epsilon} --thresholds {params.thresholds}"
         " --device {resources.device} --max-hours 1000 > {log} 2>&1"

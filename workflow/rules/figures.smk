@@ -102,7 +102,8 @@ rule figure_utility:
     input:
         metrics=of_dataset("metrics.json"),
         records=of_dataset("run.json"),
-        curves=of_dataset("utility.parquet"),
+        utility=of_dataset("utility.parquet"),
+        curves=of_dataset("curves.parquet"),
         script=script("figures.py"),
         code=code("figures.py"),
     output:

@@ -12,7 +12,9 @@ from tcmbench.errors import UserError
 from tcmbench.metrics.class_recall import ClassRecall
 from tcmbench.metrics.cosines import distance_to_cosine
 from tcmbench.metrics.mapping import mapped_array, mapped_member
-from tcmbench.metrics.scoring import OpisResult
+from tcmbench.metrics.pair_rates import PairErrorRates
+from tcmbench.metrics.rates import Array
+from tcmbench.metrics.scoring import OpisResult, utility_of
 
 
 def read_embeddings(
@@ -74,16 +76,33 @@ def write_utility(path: Path | str, result: OpisResult) -> None:
     Columns: class (int64), threshold (distance), utility, sensitivity, specificity, and cosine, the
     threshold as one (float64).
     """
-    classes, thresholds = result.utility.shape
+    rates = {"sensitivity": result.sensitivity, "specificity": result.specificity}
+    _write_curves(path, result.classes, result.thresholds, {"utility": result.utility, **rates})
+
+
+def write_curves(path: Path | str, rates: PairErrorRates, beta: float) -> None:
+    """Write the curves at other thresholds in the form of `write_utility`.
+
+    Args:
+        path: of the table.
+        rates: of each class at those thresholds.
+        beta: weight of sensitivity against specificity in the utility.
+    """
+    found = {"sensitivity": 1 - rates.class_frr, "specificity": 1 - rates.class_far}
+    utility = utility_of(found["sensitivity"], found["specificity"], beta)
+    _write_curves(path, rates.classes, rates.thresholds, {"utility": utility, **found})
+
+
+def _write_curves(
+    path: Path | str, labels: NDArray[Any], thresholds: Array, values: dict[str, Array]
+) -> None:
     _write_table(
         path,
         {
-            "class": np.repeat(result.classes, thresholds),
-            "threshold": np.tile(result.thresholds, classes),
-            "utility": result.utility.ravel(),
-            "sensitivity": result.sensitivity.ravel(),
-            "specificity": result.specificity.ravel(),
-            "cosine": np.tile(distance_to_cosine(result.thresholds), classes),
+            "class": np.repeat(labels, len(thresholds)),
+            "threshold": np.tile(thresholds, len(labels)),
+            **{name: table.ravel() for name, table in values.items()},
+            "cosine": np.tile(distance_to_cosine(thresholds), len(labels)),
         },
     )
 

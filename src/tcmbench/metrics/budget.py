@@ -13,6 +13,8 @@ from tcmbench.metrics.trial import Machine, this_machine
 
 # The pass takes 0.7 to 0.9 of a full product, which is 1.4 to 1.8 of the half that it multiplies.
 _COUNTING = 1.8
+# Float64 products, and each pair is put into its bin.
+_CURVES = 8
 # Tables and tiles beside the unit rows, and a megabyte for each thousand images of orders, ranks.
 _TABLES = 500_000_000
 _GPU_TILES = 4_000_000_000
@@ -24,10 +26,11 @@ _LARGE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: thresholds, and the search for MAP@R."""
+    """What is asked for: thresholds, the search for MAP@R, curves over all distances."""
 
     thresholds: int
     search: str = "exact"
+    curves: bool = False
 
     @property
     def exact_map(self) -> bool:
@@ -81,7 +84,7 @@ def check(
 def estimate(work: Work, machine: Machine) -> Estimate:
     """Multiply up: half of the matrix with its counting, and MAP@R by its trial or its product."""
     product = 2 * work.pairs * work.width / machine.flops
-    seconds = product * _COUNTING
+    seconds = product * (_COUNTING + _CURVES * work.asked.curves)
     if work.asked.exact_map:
         seconds += work.pairs / machine.map_rate
     elif work.asked.search == "faiss":

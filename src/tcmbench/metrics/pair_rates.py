@@ -1,5 +1,6 @@
 """False accept and false reject rates at any thresholds, of all pairs and of each class."""
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from tcmbench.metrics.cosines import checked_distances
 from tcmbench.metrics.counting import full_precision
 from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
-from tcmbench.metrics.pairs import AllTiles, PositiveTiles, tile_side
+from tcmbench.metrics.pairs import AllTiles, PositiveTiles, Tile, tile_side
 from tcmbench.metrics.rates import Array, count_rates
 
 
@@ -41,6 +42,7 @@ def error_rates(
     *,
     device: Device = None,
     block_size: int | None = None,
+    report: Callable[[int], None] | None = None,
 ) -> PairErrorRates:
     """Count false accepts and false rejects over all pairs at each threshold, exactly.
 
@@ -53,6 +55,7 @@ def error_rates(
         thresholds: [K] distances, in any order; for cosines, pass `cosine_to_distance(cosines)`.
         device: where to compute; by default where the embeddings are. Results are the same.
         block_size: side of a tile of pairs. Results are the same.
+        report: called now and then with a number of pairs done, N (N - 1) / 2 in all.
 
     Raises:
         UserError: unusable embeddings, labels or thresholds.
@@ -67,7 +70,7 @@ def error_rates(
     """
     distances = checked_distances(thresholds)
     rows = prepare(embeddings, labels, device)
-    tiles = AllTiles(rows, tile_side(rows, block_size))
+    tiles = _told(AllTiles(rows, tile_side(rows, block_size)), report)
     order = distances.argsort()
     back = order.argsort()
     with full_precision():
@@ -84,3 +87,12 @@ def error_rates(
         class_frr=1 - found.sensitivity[:, back],
         classes=rows.classes[kept],
     )
+
+
+def _told(tiles: Iterable[Tile], report: Callable[[int], None] | None) -> Iterator[Tile]:
+    """Hand the tiles on, and tell of each once it has been counted."""
+    for tile in tiles:
+        yield tile
+        if report is not None:
+            height, width = tile.squared.shape
+            report(height * (height - 1) // 2 if tile.rows == tile.cols else height * width)

@@ -92,7 +92,7 @@ class Scoring:
             d_min=float(rates.thresholds[0]),
             d_max=float(rates.thresholds[-1]),
             thresholds=rates.thresholds,
-            utility=_utility(rates.sensitivity, rates.specificity, self.beta),
+            utility=utility_of(rates.sensitivity, rates.specificity, self.beta),
             sensitivity=rates.sensitivity,
             specificity=rates.specificity,
             far=rates.far,
@@ -108,7 +108,7 @@ class Scoring:
         return all(abs(one - other) <= _AGREE * one + 1e-13 for one, other in pairs)
 
     def _scores(self, rates: Rates) -> tuple[float, float]:
-        return _scores(_utility(rates.sensitivity, rates.specificity, self.beta), self.epsilon)
+        return _scores(utility_of(rates.sensitivity, rates.specificity, self.beta), self.epsilon)
 
 
 def _check_options(beta: float, epsilon: float, num_thresholds: int) -> None:
@@ -130,7 +130,8 @@ def _check_pairs(rows: LabelledRows) -> None:
         raise UserError("no class has two images, so there are no positive pairs; OPIS needs some")
 
 
-def _utility(sensitivity: Array, specificity: Array, beta: float) -> Array:
+def utility_of(sensitivity: Array, specificity: Array, beta: float) -> Array:
+    """Return the F-score [T, K] of two tables of rates, 0 where both are 0."""
     weighted = beta**2 * specificity + sensitivity
     product = (1 + beta**2) * specificity * sensitivity
     return np.divide(product, weighted, out=np.zeros_like(product), where=weighted > 0)

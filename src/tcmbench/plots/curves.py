@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tcmbench.errors import UserError
 from tcmbench.tables.names import backbone_title, loss_title
@@ -14,17 +15,36 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Array: TypeAlias = NDArray[np.float64]
+
+WHOLE = "curves.parquet"
+
 
 @dataclass(frozen=True)
 class Curves:
-    """Utility of each class over the run's calibration range.
+    """Utility of each class over the run's calibration range, and around it.
 
-    `thresholds` [K] are L2 distances of unit vectors, `utility` [T, K] lies in 0 to 1.
+    `thresholds` [K] are L2 distances of unit vectors, `utility` [T, K] lies in 0 to 1; `around` are
+    others, where the run has them.
     """
 
     run: MeasuredRun
-    thresholds: "NDArray[np.float64]"
-    utility: "NDArray[np.float64]"
+    thresholds: "Array"
+    utility: "Array"
+    around: "tuple[Array, Array] | None" = None
+
+    @cached_property
+    def whole(self) -> "tuple[Array, Array]":
+        """Return all thresholds [W], ascending, and the utility [T, W] there."""
+        import numpy as np
+
+        if self.around is None:
+            return self.thresholds, self.utility
+        thresholds, utility = self.around
+        outside = (thresholds < self.thresholds[0]) | (thresholds > self.thresholds[-1])
+        joined = np.concatenate([thresholds[outside], self.thresholds])
+        order = joined.argsort(kind="stable")
+        return joined[order], np.hstack([utility[:, outside], self.utility])[:, order]
 
     @property
     def name(self) -> str:
@@ -84,10 +104,17 @@ def runs_of(folders: Iterable[Path], dataset: str) -> list[MeasuredRun]:
 
 
 def read_curves(run: MeasuredRun) -> Curves:
-    """Read the utility curves of a run.
+    """Read the utility curves of a run: the calibration range, and all of `curves.parquet`.
 
     Raises:
-        UserError: as `read_utility`.
+        UserError: as `read_utility`; files of different classes.
     """
-    thresholds, _, (utility,) = read_utility(run, ["utility"])
-    return Curves(run, thresholds, utility)
+    thresholds, classes, (utility,) = read_utility(run, ["utility"])
+    if not (run.folder / WHOLE).is_file():
+        return Curves(run, thresholds, utility)
+    around, others, (values,) = read_utility(run, ["utility"], WHOLE)
+    if classes.tolist() != others.tolist():
+        raise UserError(
+            f"{run.folder} has other classes in {WHOLE} than in utility.parquet; evaluate it again"
+        )
+    return Curves(run, thresholds, utility, (around, values))

@@ -5,7 +5,7 @@ through each small step of utility: thousands of lines would only show where the
 """
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    Array: TypeAlias = NDArray[np.float64]
+
 ROW_HEIGHT, FRAME_HEIGHT = 1.35, 0.85
 # Beyond this many, lines hide each other: the share of classes at each utility is drawn instead.
 MANY_CLASSES = 500
 BINS, COLUMNS = 160, 320
 # Share of the classes, within one of BINS steps of utility, that is drawn darkest.
 DARKEST = 0.06
+# Mean utility below which an end of the axis shows only that nothing, or everything, is accepted.
+NOTHING = 0.01
 X_LABEL = "distance threshold d (L2, unit-norm embeddings)"
 QUANTILES = "10 % and 90 % quantile of the classes"
 QUANTILE_DASHES = (0, (4, 2))
@@ -66,20 +70,29 @@ def draw_variant(pairs: Sequence[tuple[Curves, Curves]], variant: str) -> "Figur
 
 
 def x_limits(curves: Iterable[Curves]) -> tuple[float, float]:
-    """Return limits that hold every calibration range, with a margin on both sides."""
-    ends = [(one.thresholds[0], one.thresholds[-1]) for one in curves]
+    """Return limits that hold each calibration range and mean utility above nothing, and more."""
+    ends = [_ends(*one.whole) for one in curves]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     margin = 0.08 * (high - low) or 0.01
     return float(low - margin), float(high + margin)
 
 
+def _ends(thresholds: "Array", utility: "Array") -> "tuple[np.float64, np.float64]":
+    """Return the thresholds between which the mean utility is worth the space."""
+    (seen,) = np.nonzero(utility.mean(axis=0) > NOTHING)
+    # Networks of no use have no such threshold.
+    first, last = (seen[0], seen[-1]) if len(seen) else (0, -1)
+    return thresholds[first], thresholds[last]
+
+
 def draw_panel(axes: "Axes", curves: Curves, limits: tuple[float, float]) -> None:
     """Draw a run: its classes, their 10 to 90 % band, their mean, the calibration range shaded."""
-    x, utility = curves.thresholds, curves.utility
+    x, utility = curves.whole
     colour = VARIANT_COLOURS[curves.run.run.variant]
-    axes.axvspan(x[0], x[-1], color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
+    ends = curves.thresholds[0], curves.thresholds[-1]
+    axes.axvspan(*ends, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
     if len(utility) > MANY_CLASSES:
-        _density(axes, curves, colour)
+        _density(axes, curves, colour, limits)
     else:
         _lines(axes, curves, colour)
     low, high = np.quantile(utility, [0.1, 0.9], axis=0)
@@ -94,21 +107,23 @@ def draw_panel(axes: "Axes", curves: Curves, limits: tuple[float, float]) -> Non
 def _lines(axes: "Axes", curves: Curves, colour: str) -> None:
     from matplotlib.collections import LineCollection
 
-    x, utility = curves.thresholds, curves.utility
+    x, utility = curves.whole
     lines = np.stack([np.broadcast_to(x, utility.shape), utility], axis=2)
     thin = LineCollection(list(lines), linewidths=0.4, colors=colour, zorder=1)
     thin.set_alpha(float(np.clip(30 / len(utility), 0.1, 0.5)))
     axes.add_collection(thin)
 
 
-def _density(axes: "Axes", curves: Curves, colour: str) -> None:
+def _density(axes: "Axes", curves: Curves, colour: str, limits: tuple[float, float]) -> None:
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     colours = LinearSegmentedColormap.from_list("share", [LIGHT, colour, INK])
-    share = shares(curves.utility)
+    x, utility = curves.whole
+    span = max(limits[0], float(x[0])), min(limits[1], float(x[-1]))
+    share = shares(x, utility, span)
     axes.imshow(
         np.ma.masked_equal(share, 0),
-        extent=(curves.thresholds[0], curves.thresholds[-1], 0, 1),
+        extent=(*span, 0, 1),
         origin="lower",
         aspect="auto",
         interpolation="nearest",
@@ -118,20 +133,22 @@ def _density(axes: "Axes", curves: Curves, colour: str) -> None:
     )
 
 
-def shares(utility: "NDArray[np.float64]") -> "NDArray[np.float64]":
+def shares(thresholds: "Array", utility: "Array", span: tuple[float, float]) -> "Array":
     """Return the share of classes [BINS, COLUMNS] at each utility, bin 0 the lowest.
 
-    A column lies midway between two of as many equal steps over the calibration range; there the
-    curves [T, K] are straight between their points.
+    A column lies midway between two of as many equal steps over `span`; there the curves [T, K] are
+    straight between their thresholds [K].
     """
     classes, points = utility.shape
-    at = (np.arange(COLUMNS) + 0.5) / COLUMNS * (points - 1)
-    left = np.floor(at).astype(np.int64)
-    weight = at - left
+    at = span[0] + (np.arange(COLUMNS) + 0.5) / COLUMNS * (span[1] - span[0])
+    left = np.clip(np.searchsorted(thresholds, at, side="right") - 1, 0, points - 2)
+    steps = thresholds[left + 1] - thresholds[left]
+    # A range of one point has no steps.
+    weight = np.divide(at - thresholds[left], steps, out=np.zeros_like(at), where=steps > 0)
     values = utility[:, left] + weight * (utility[:, left + 1] - utility[:, left])
-    rows = np.minimum((values * BINS).astype(np.int64), BINS - 1)
+    rows = np.clip((values * BINS).astype(np.int64), 0, BINS - 1)
     cells = np.bincount((rows * COLUMNS + np.arange(COLUMNS)).ravel(), minlength=BINS * COLUMNS)
-    share: NDArray[np.float64] = cells.reshape(BINS, COLUMNS) / classes
+    share: Array = cells.reshape(BINS, COLUMNS) / classes
     return share
 
 

@@ -32,9 +32,9 @@ def utilities(pair: Pair) -> "tuple[Array, Array] | None":
 
 
 def read_utility(
-    run: MeasuredRun, columns: "Sequence[str]"
+    run: MeasuredRun, columns: "Sequence[str]", name: str = "utility.parquet"
 ) -> "tuple[Array, NDArray[np.int64], list[Array]]":
-    """Read columns of a run's `utility.parquet`.
+    """Read columns of a run's `utility.parquet`, or of a file of the same form.
 
     Returns:
         The thresholds [K], ascending; the classes [T], ascending; and each column as [T, K].
@@ -45,7 +45,7 @@ def read_utility(
     import numpy as np
     import pandas as pd
 
-    path = run.folder / "utility.parquet"
+    path = run.folder / name
     if not path.is_file():
         raise UserError(f"{path} does not exist; evaluate the run with --utility")
     try:
