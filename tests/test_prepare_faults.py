@@ -68,12 +68,16 @@ def run(*arguments):
     return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
 
 
+# They tell the time and the process; the last one is left by a kill while the lock is held.
+NOTES = (".images.lock", "manifest.json", "images.json", ".images.holder.json")
+
+
 def content(folder):
-    """Hashes of all files but the records, which tell the time."""
+    """Hashes of all files but the records."""
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in (".images.lock", "manifest.json", "images.json")
+        if path.is_file() and path.name not in NOTES
     }
 
 

@@ -58,7 +58,7 @@ def probe(dataset: str, archive: Archive, url: str, timeout_s: float) -> Link:
         if archive.size is not None and size not in (None, archive.size):
             state = WRONG_SIZE
     except (FailedError, RangeRefusedError) as error:
-        state = PAGE if "web page" in str(error) else str(error)
+        state = PAGE if PAGE in str(error) else str(error)
     return Link(dataset, archive.name, urlsplit(url).hostname or "", url, state, size)
 
 

@@ -1,6 +1,7 @@
 """The processes that share one training: one as a rule, several where torchrun started them."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from tcmbench.devices import claim_device
 from tcmbench.errors import UserError
 
 T = TypeVar("T")
+GOODBYE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ def assembled() -> Iterator[Crew]:
     try:
         yield Crew(dist.get_rank(), dist.get_world_size())
     finally:
+        # The threads of gloo need Python's lock to drop the tensors of what ended last, and torch
+        # (2.11) keeps that lock while it waits for the threads: it would wait forever.
+        time.sleep(GOODBYE_S)
         dist.destroy_process_group()
 
 
