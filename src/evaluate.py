@@ -119,7 +119,8 @@ def command(arguments: argparse.Namespace) -> None:
         try:
             device = claim_kind(arguments.device)
             arguments.map_at_r = arguments.map_at_r or chosen_search(len(embeddings), device)
-            asked = Asked(arguments.thresholds, arguments.map_at_r, curves is not None)
+            points = CURVE_POINTS if curves else 0
+            asked = Asked(arguments.thresholds, arguments.map_at_r, points)
             check(embeddings, labels, device, asked, arguments.max_hours)
             metrics, found = measure(embeddings, labels, device, arguments)
             if curves:

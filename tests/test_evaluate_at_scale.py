@@ -139,7 +139,7 @@ def test_map_at_r_by_faiss_or_not_at_all(pair, tmp_path):
 # The estimate, with hardware that is not here.
 
 
-def work(count, search="exact", curves=False):
+def work(count, search="exact", curves=0):
     return Work(count, 512, count // 10, 10, Asked(101, search, curves))
 
 
@@ -149,8 +149,9 @@ def test_estimate_by_hand():
     alone = budget.estimate(work(10**6, search="none"), LAPTOP)
     assert alone.seconds == pytest.approx(9216, rel=1e-5)
     assert budget.estimate(work(10**6), LAPTOP).seconds == pytest.approx(9216 + 25_000, rel=1e-5)
-    with_curves = budget.estimate(work(10**6, "none", curves=True), LAPTOP)
+    with_curves = budget.estimate(work(10**6, "none", curves=50), LAPTOP)
     assert with_curves.seconds == pytest.approx(9216 / 1.8 * 9.8, rel=1e-5)
+    assert with_curves.memory == alone.memory + 500_000_000
     # By faiss: 10^5 images all of the matrix, 10^10 x 1,024 / 1e11 s; 10^6 by cells.
     full, half = (budget.estimate(work(10**5, search), LAPTOP) for search in ("faiss", "none"))
     assert full.seconds - half.seconds == pytest.approx(102.4, rel=1e-4)

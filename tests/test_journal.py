@@ -15,6 +15,7 @@ from tcmbench.errors import UserError
 from tcmbench.training import course as course_module
 from tcmbench.training import journal as module
 from tcmbench.training.course import WARM_UP, Course
+from tcmbench.training.crew import Crew
 from tcmbench.training.data import Batch
 from tcmbench.training.journal import Journal, Watching
 from tcmbench.training.loop import train
@@ -85,15 +86,17 @@ def test_a_line_an_interval_and_a_row_an_epoch(tiny_set, tmp_path, capsys):
     ]
 
 
-def test_the_line(tmp_path, clock, capsys):
+@pytest.mark.parametrize("processes", [1, 4])
+def test_the_line(tmp_path, clock, capsys, processes):
     course = Course(CPU)
     journal = Journal(tmp_path, Watching(log_seconds=20), course, 3)
-    rows = range(400)
+    # Each process knows its share of the rows; rate and time left are of all.
+    batch = Batch(0, WARM_UP + 1, 10, range(400 // processes), Crew(0, processes))
     # The warm-up takes 10 s a step and does not count; then 2 s.
     for number in range(WARM_UP + 2):
         assert journal.due() == (number >= 2)
         step(course, clock, 10 if number < WARM_UP else 2)
-    journal.row(course, Batch(0, WARM_UP + 1, 10, rows), {"total": 0.25, "base": 0.2, "tcm": 0.05})
+    journal.row(course, batch, {"total": 0.25, "base": 0.2, "tcm": 0.05})
     said = capsys.readouterr().err
     # 3 steps of this epoch and 20 of the next are left, 400 images each at 200 a second.
     assert re.fullmatch(

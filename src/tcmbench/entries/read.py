@@ -7,7 +7,7 @@ from pathlib import Path
 from tcmbench.config import Run
 from tcmbench.errors import UserError
 from tcmbench.plots.curves import Curves, read_curves
-from tcmbench.tables.runs import SETTINGS, MeasuredRun, read_metrics
+from tcmbench.tables.runs import MeasuredRun, check_settings, read_metrics
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,7 @@ def read_entries(named: Iterable[tuple[Path, str]]) -> list[Entry]:
     entries = [Entry(title, _measured(Path(folder))) for folder, title in named]
     if not entries:
         raise UserError("no entry was given; name one with --entry FOLDER TITLE")
-    first = entries[0].measured
-    for entry in entries[1:]:
-        for key in SETTINGS:
-            if entry.measured.metrics.get(key) != first.metrics.get(key):
-                raise UserError(
-                    f"{entry.measured.folder} and {first.folder} were evaluated with different "
-                    f"{key}; evaluate both alike"
-                )
+    check_settings([entry.measured for entry in entries])
     return entries
 
 

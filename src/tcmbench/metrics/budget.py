@@ -26,11 +26,11 @@ _LARGE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: thresholds, the search for MAP@R, curves over all distances."""
+    """What is asked for: thresholds, the search for MAP@R, points of curves over all distances."""
 
     thresholds: int
     search: str = "exact"
-    curves: bool = False
+    curves: int = 0
 
     @property
     def exact_map(self) -> bool:
@@ -84,14 +84,15 @@ def check(
 def estimate(work: Work, machine: Machine) -> Estimate:
     """Multiply up: half of the matrix with its counting, and MAP@R by its trial or its product."""
     product = 2 * work.pairs * work.width / machine.flops
-    seconds = product * (_COUNTING + _CURVES * work.asked.curves)
+    seconds = product * (_COUNTING + _CURVES * (work.asked.curves > 0))
     if work.asked.exact_map:
         seconds += work.pairs / machine.map_rate
     elif work.asked.search == "faiss":
         # All of the matrix; an inverted file goes over a small part, and is built for a while.
         seconds += product * (2 if work.count <= FULL_SEARCH else 0.2)
     rows = work.count * (4 * work.width + _BYTES_AN_IMAGE)
-    memory = rows + _TABLES + work.classes * work.asked.thresholds * _BYTES_A_CURVE_POINT
+    points = work.asked.thresholds + work.asked.curves
+    memory = rows + _TABLES + work.classes * points * _BYTES_A_CURVE_POINT
     return Estimate(seconds, memory, rows + _GPU_TILES if machine.device == "cuda" else None)
 
 

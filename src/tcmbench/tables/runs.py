@@ -162,6 +162,17 @@ def _check_alike(runs: Sequence[MeasuredRun]) -> None:
                 f"{run.folder} was trained with image_cache {run.image_cache} but {first.folder} "
                 f"with {first.image_cache}; make a table of each"
             )
+    check_settings(runs)
+
+
+def check_settings(runs: Sequence[MeasuredRun]) -> None:
+    """Refuse runs that were not measured alike.
+
+    Raises:
+        UserError: two differ in a setting of the evaluation.
+    """
+    first = runs[0]
+    for run in runs[1:]:
         for key in SETTINGS:
             if run.metrics.get(key) != first.metrics.get(key):
                 raise UserError(

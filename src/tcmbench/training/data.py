@@ -29,6 +29,12 @@ class Batch:
     step: int
     steps: int
     rows: Indices
+    crew: Crew = ALONE
+
+    @property
+    def images(self) -> int:
+        """Number of images in all processes."""
+        return len(self.rows) * self.crew.size
 
     @property
     def last(self) -> bool:
@@ -97,17 +103,18 @@ class TrainingData:
         for number in range(epoch, self.settings.optimization.epochs):
             plan = self.plan(number)
             for place in range(step if number == epoch else 0, len(plan)):
-                batch = Batch(number, place, len(plan), plan[place])
+                batch = Batch(number, place, len(plan), plan[place], self.crew)
                 planned.append(batch)
-                draws = _draws(batch, self.settings.seed, self.crew)
+                draws = _draws(batch, self.settings.seed)
                 yield from (draws[at : at + size] for at in range(0, len(draws), size))
 
 
-def _draws(batch: Batch, seed: int, crew: Crew) -> list[Draw]:
+def _draws(batch: Batch, seed: int) -> list[Draw]:
     generator = np.random.default_rng([seed, batch.epoch, batch.step + 1])
     # One for each image of the whole batch, so that an image is cropped alike in any process.
-    seeds = generator.integers(2**62, size=(crew.size, len(batch.rows)))[crew.rank]
-    return [Draw(int(row), int(number)) for row, number in zip(batch.rows, seeds, strict=True)]
+    seeds = generator.integers(2**62, size=batch.images).reshape(batch.crew.size, -1)
+    own = seeds[batch.crew.rank]
+    return [Draw(int(row), int(number)) for row, number in zip(batch.rows, own, strict=True)]
 
 
 def _moved(images: Tensor, device: torch.device) -> Tensor:

@@ -126,7 +126,7 @@ class Silence:
 def _line(row: dict[str, float], batch: Batch, epochs: int) -> str:
     rate = row["images_per_second"]
     steps = batch.steps - batch.step - 1 + batch.steps * (epochs - batch.epoch - 1)
-    left = clock(steps * len(batch.rows) / rate) if rate else "unknown time"
+    left = clock(steps * batch.images / rate) if rate else "unknown time"
     return (
         f"epoch {row['epoch']} of {epochs}, step {row['step']} of {batch.steps}: {_terms(row)}, "
         f"{rate:,.0f} images/s, {row['memory_mb'] / 1e3:.1f} GB, {left} left"

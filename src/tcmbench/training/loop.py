@@ -96,7 +96,7 @@ class Training:
             self._set_random(batch)
             watched = batch.last or journal.due()
             terms = self.engine.step(images, labels, watched)
-            course.add(terms, len(images) * self.crew.size)
+            course.add(terms, batch.images)
             if watched or self.device.type == "cpu":  # where nothing has to wait for a GPU
                 self._check(batch, terms)
             if watched:
