@@ -90,7 +90,8 @@ def test_rates_are_those_of_the_pairs(tmp_path, target):
     )
     write_utility(folder / "utility.parquet", result)
     sizes = np.bincount(labels)
-    pd.DataFrame({"class": range(12), "num_images": sizes}).to_parquet(folder / "classes.parquet")
+    table = {"class": range(12), "num_images": sizes, "recall_at_1": 0.5}
+    pd.DataFrame(table).to_parquet(folder / "classes.parquet")
     found = operating.read_operating(read_runs([folder])[0], target)
 
     unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
@@ -126,7 +127,8 @@ def test_targets_that_cannot_be_met(tmp_path, target, metrics, problem):
 
 def test_classes_that_are_not_those_of_the_curves(tmp_path):
     run = run_with_rates(tmp_path, sizes=SIZES)
-    pd.DataFrame({"class": [10], "num_images": [2]}).to_parquet(run.folder / "classes.parquet")
+    table = {"class": [10], "num_images": [2], "recall_at_1": [0.5]}
+    pd.DataFrame(table).to_parquet(run.folder / "classes.parquet")
     with pytest.raises(UserError, match="lacks classes of"):
         operating.read_operating(run, 0.05)
 

@@ -3,7 +3,7 @@
 from html import escape
 
 from tcmbench.advisor.advice import MISS, Advice, ClassRates
-from tcmbench.advisor.text import CAVEAT, TITLES, bracket, percent
+from tcmbench.advisor.text import CAVEAT, TITLES, bracket, percent, quantile_title
 from tcmbench.tables.document import document, notes_list, scrolled
 
 TITLE = "One threshold for all classes"
@@ -42,7 +42,7 @@ def _threshold(advice: Advice) -> str:
 
 def _rates(advice: Advice) -> str:
     quantiles = list(advice.quantiles["far"])
-    head = "".join(f'<th scope="col">{_title(quantile)}</th>' for quantile in quantiles)
+    head = "".join(f'<th scope="col">{quantile_title(quantile)}</th>' for quantile in quantiles)
     rows = "\n".join(
         f'<tr><th scope="row" class="name">{title}</th><td>{percent(advice.rates[name]["value"])}'
         f"<small>{bracket(advice.rates[name]['interval'], rates=True)}</small></td>"
@@ -66,8 +66,3 @@ def _worst(rows: list[ClassRates], title: str) -> str:
     )
     table = f'<thead><tr><th scope="col" class="name">Class</th>{head}</tr></thead>\n{body}'
     return scrolled(f"Worst classes by {title}", table)
-
-
-def _title(quantile: str) -> str:
-    names = {"0": "least", "0.5": "median", "1": "most"}
-    return names.get(quantile, f"{100 * float(quantile):g} %")

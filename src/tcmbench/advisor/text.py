@@ -28,6 +28,12 @@ def bracket(interval: tuple[float, float] | None, *, rates: bool = False) -> str
     return f"[{', '.join(percent(end) if rates else f'{end:.4f}' for end in interval)}]"
 
 
+def quantile_title(quantile: str) -> str:
+    """Print which quantile over classes a rate is."""
+    names = {"0": "least", "0.5": "median", "1": "most"}
+    return names.get(quantile, f"{100 * float(quantile):g} %")
+
+
 def _lines(advice: Advice) -> Iterator[str]:
     yield f"One threshold for a {TITLES[advice.target]} of {percent(advice.rate)}"
     yield f"{advice.num_images:,} images of {advice.num_classes:,} classes"
@@ -39,20 +45,18 @@ def _lines(advice: Advice) -> Iterator[str]:
         rate = advice.rates[name]
         overall = f"{percent(rate['value'])} {bracket(rate['interval'], rates=True)}"
         yield f"{title}, all pairs: {overall}".rstrip()
-        quantiles = [
-            f"{_quantile_title(q)} {percent(v)}" for q, v in advice.quantiles[name].items()
-        ]
-        yield f"  over classes: {', '.join(quantiles)}"
+        quantiles = (
+            (quantile_title(quantile), percent(value))
+            for quantile, value in advice.quantiles[name].items()
+        )
+        # "5 %: 0.1 %", but "median 1 %".
+        parts = [f"{title}{':' * title.endswith('%')} {value}" for title, value in quantiles]
+        yield f"  over classes: {', '.join(parts)}"
     yield f"classes beyond {MISS:g} x the target: {percent(advice.missed)}"
     for name, title in TITLES.items():
         yield f"\nworst classes by {title}"
         yield from map(_class_line, advice.worst[name])
     yield f"\nBrackets: 95 % class-bootstrap intervals. {CAVEAT}"
-
-
-def _quantile_title(quantile: str) -> str:
-    names = {"0": "least", "0.5": "median", "1": "most"}
-    return names.get(quantile, f"{100 * float(quantile):g} %:")
 
 
 def _class_line(row: ClassRates) -> str:

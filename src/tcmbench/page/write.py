@@ -22,7 +22,7 @@ from tcmbench.tables.frames import comparisons_frame, runs_frame
 from tcmbench.tables.names import MINIATURE
 from tcmbench.tables.notes import MINIATURES, table_notes
 from tcmbench.tables.references import add_references, read_paper, read_published
-from tcmbench.tables.runs import MeasuredRun, pair, read_runs
+from tcmbench.tables.runs import Comparison, MeasuredRun, pair, read_runs
 
 TITLE = "TCM benchmark: does one distance threshold fit every class?"
 LEAD = (
@@ -99,10 +99,10 @@ def _state(done: int, missing: Sequence[Path]) -> str:
 
 def _results(runs: Sequence[MeasuredRun], suite: str, material: Material) -> tuple[str, list[str]]:
     """Return table, claims and figures as HTML, and the sentences about lone runs."""
-    if not _both(runs):
+    comparisons, left_out = _paired(runs)
+    if not comparisons:
         nothing = "<p>No comparison is complete yet: each needs a base and a +TCM run.</p>"
         return f'<h2 id="table">Table</h2>\n{nothing}', []
-    comparisons, left_out = pair(runs)
     frame = add_references(
         comparisons_frame(comparisons, suite),
         read_paper(material.paper) if material.paper else {},
@@ -122,12 +122,12 @@ def _results(runs: Sequence[MeasuredRun], suite: str, material: Material) -> tup
     ), left_out
 
 
-def _both(runs: Sequence[MeasuredRun]) -> bool:
-    """Whether one pair can be made."""
+def _paired(runs: Sequence[MeasuredRun]) -> tuple[list[Comparison], list[str]]:
+    """Return what `pair` does, and nothing where no pair can be made yet."""
     try:
-        return bool(runs) and bool(pair(runs))
+        return pair(runs)
     except UserError:
-        return False
+        return [], []
 
 
 def _figures(runs: Sequence[MeasuredRun], suite: str, material: Material) -> str:

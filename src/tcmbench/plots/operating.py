@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tcmbench.errors import UserError
 from tcmbench.plots.curves import pairs_of
-from tcmbench.tables.per_class import read_utility
+from tcmbench.tables.per_class import read_classes, read_utility
 from tcmbench.tables.runs import MeasuredRun
 
 if TYPE_CHECKING:
@@ -95,7 +95,6 @@ def _overall(
 ) -> "NDArray[np.float64]":
     """Return [K] the false accept rate over all pairs; classes of one image are not among them."""
     import numpy as np
-    import pandas as pd
 
     path = run.folder / "classes.parquet"
     if not path.is_file():
@@ -103,7 +102,7 @@ def _overall(
             f"{path} does not exist, so only the ends of the calibration range are known; choose "
             "one of them or evaluate the run again"
         )
-    sizes = pd.read_parquet(path, columns=["class", "num_images"]).set_index("class")["num_images"]
+    sizes = read_classes(path)["num_images"]
     own = sizes.reindex(classes).to_numpy(dtype=np.float64)
     if not np.isfinite(own).all():
         raise UserError(f"{path} lacks classes of utility.parquet; evaluate the run again")

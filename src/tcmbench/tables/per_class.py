@@ -70,7 +70,7 @@ def recalls(pair: Pair) -> "tuple[Array, Array, Array] | None":
     """
     if not _both_have(pair, "classes.parquet"):
         return None
-    base, tcm = (_read_classes(run.folder / "classes.parquet") for run in pair)
+    base, tcm = (read_classes(run.folder / "classes.parquet") for run in pair)
     _check_same_classes(pair, list(base.index), list(tcm.index))
     if not base["num_images"].equals(tcm["num_images"]):
         raise UserError(
@@ -88,7 +88,12 @@ def _both_have(pair: Pair, name: str) -> bool:
     return all((run.folder / name).is_file() for run in pair)
 
 
-def _read_classes(path: "Path") -> "pd.DataFrame":
+def read_classes(path: "Path") -> "pd.DataFrame":
+    """Read a `classes.parquet`: `num_images` and `recall_at_1` by class, ascending.
+
+    Raises:
+        UserError: it is not such a table, or has a class twice.
+    """
     import pandas as pd
 
     columns = ["class", "num_images", "recall_at_1"]
