@@ -7,10 +7,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.errors import UserError, run_command
+from tcmbench.common.errors import UserError, run_command
 
 if TYPE_CHECKING:
-    from tcmbench.budget import Rates
+    from tcmbench.training.budget import Rates
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,9 +34,9 @@ def command(arguments: argparse.Namespace) -> None:
     import yaml
 
     from tcmbench import datasets
-    from tcmbench.budget import costs, table
-    from tcmbench.config import check
+    from tcmbench.config.check import check
     from tcmbench.losses import available_losses
+    from tcmbench.training.budget import costs, table
 
     try:
         raw = yaml.safe_load(arguments.config.read_text())
@@ -53,7 +53,7 @@ def command(arguments: argparse.Namespace) -> None:
 
 
 def _rates(text: str | None) -> "Rates":
-    from tcmbench.budget import MEASURED, given, measured
+    from tcmbench.training.budget import MEASURED, given, measured
 
     if text is not None:
         return measured(Path(text)) if text.endswith(".csv") else given(text)

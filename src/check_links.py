@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tcmbench.errors import run_command
+from tcmbench.common.errors import run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,9 +29,9 @@ def command(arguments: argparse.Namespace) -> None:
     """Print the table, and leave with 1 where a file cannot be had."""
     from dataclasses import asdict
 
+    from tcmbench.common.files import write_json
     from tcmbench.datasets import load, names
     from tcmbench.download.links import check, table, unreachable
-    from tcmbench.files import write_json
 
     chosen = [arguments.dataset] if arguments.dataset else names()
     links = check({name: load(name) for name in chosen}, arguments.timeout)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tcmbench.errors import UserError, run_command
+from tcmbench.common.errors import UserError, run_command
 
 BEGIN = "<!-- config table: begin -->"
 END = "<!-- config table: end -->"
@@ -30,8 +30,8 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Print the table, or put it into a document."""
-    from tcmbench.files import atomic_path
-    from tcmbench.schema import load_schema
+    from tcmbench.common.files import atomic_path
+    from tcmbench.config.schema import load_schema
 
     table = markdown(load_schema())
     if arguments.write is None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.errors import UserError, run_command
+from tcmbench.common.errors import UserError, run_command
 
 if TYPE_CHECKING:
     from tcmbench.datasets.base import Archive, Dataset

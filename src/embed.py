@@ -7,7 +7,7 @@ python src/embed.py --run FOLDER --manifest FILE.csv --images FOLDER [--view FIL
 import argparse
 from pathlib import Path
 
-from tcmbench.errors import run_command
+from tcmbench.common.errors import run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Embed."""
-    from tcmbench.devices import claim_device
+    from tcmbench.common.devices import claim_device
     from tcmbench.embedding import embed
 
     device = claim_device(arguments.device)

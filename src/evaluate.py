@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.errors import UserError, run_command
+from tcmbench.common.errors import UserError, run_command
 
 if TYPE_CHECKING:
     from tcmbench.metrics import PairErrorRates, PairEvaluation
@@ -95,15 +95,15 @@ def _add_definition(root: argparse.ArgumentParser) -> None:
 
 def command(arguments: argparse.Namespace) -> None:
     """Read the embeddings, measure, and write the tables first and the metrics last."""
-    from tcmbench.devices import claim_kind
-    from tcmbench.files import atomic_path, write_json
-    from tcmbench.metrics.archive import (
+    from tcmbench.common.devices import claim_kind
+    from tcmbench.common.files import atomic_path, write_json
+    from tcmbench.metrics.estimate.budget import Asked, check
+    from tcmbench.metrics.io.archive import (
         read_embeddings,
         write_classes,
         write_curves,
         write_utility,
     )
-    from tcmbench.metrics.budget import Asked, check
     from tcmbench.metrics.map_search import chosen_search
 
     if arguments.out.is_dir():
@@ -138,10 +138,10 @@ def measure(
     embeddings: Any, labels: Any, device: str, arguments: argparse.Namespace
 ) -> tuple[dict[str, Any], "PairEvaluation"]:
     """Return the content of metrics.json, and what it was made of."""
-    from tcmbench.files import sha256
+    from tcmbench.common.files import sha256
+    from tcmbench.common.provenance import provenance
     from tcmbench.metrics import distance_to_cosine
     from tcmbench.metrics.map_search import searched_map_at_r
-    from tcmbench.provenance import provenance
 
     far = None if arguments.frr else tuple(arguments.far or FAR_RANGE)
     found = one_pass(embeddings, labels, device, arguments)
@@ -168,8 +168,8 @@ def whole_curves(embeddings: Any, labels: Any, device: str) -> "PairErrorRates":
     """Count each class's errors at distances from 0 to 2, in a pass of their own."""
     import numpy as np
 
+    from tcmbench.common.progress import Progress
     from tcmbench.metrics import error_rates
-    from tcmbench.progress import Progress
 
     thresholds, count = np.linspace(0, 2, CURVE_POINTS), len(embeddings)
     with Progress(count * (count - 1) // 2, "pairs", "curves") as progress:
@@ -180,8 +180,8 @@ def one_pass(
     embeddings: Any, labels: Any, device: str, arguments: argparse.Namespace
 ) -> "PairEvaluation":
     """Go over all pairs, with a line of progress where it takes long."""
+    from tcmbench.common.progress import Progress
     from tcmbench.metrics import evaluate_all_pairs
-    from tcmbench.progress import Progress
 
     count = len(embeddings)
     with Progress(count * (count - 1) // 2, "pairs", "evaluate") as progress:

@@ -9,7 +9,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from tcmbench.errors import run_command
+from tcmbench.common.errors import run_command
 
 
 def parser() -> argparse.ArgumentParser:

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tcmbench.errors import UserError, run_command
+from tcmbench.common.errors import UserError, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -49,8 +49,8 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.advisor import advise
     from tcmbench.advisor.names import class_names
     from tcmbench.advisor.text import text
-    from tcmbench.devices import claim_kind
-    from tcmbench.metrics.archive import read_embeddings
+    from tcmbench.common.devices import claim_kind
+    from tcmbench.metrics.io.archive import read_embeddings
 
     embeddings, labels = read_embeddings(arguments.embeddings)
     names = class_names(arguments.embeddings, labels, arguments.names)

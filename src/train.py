@@ -11,8 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from tcmbench.errors import UserError, run_command
-from tcmbench.files import read_json
+from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.files import read_json
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ python src/view.py --manifest FILE.csv --images FOLDER --resize 256 --crop 224 -
 import argparse
 from pathlib import Path
 
-from tcmbench.errors import run_command
+from tcmbench.common.errors import run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Write the file."""
-    from tcmbench.views import write_view
+    from tcmbench.images.views import write_view
 
     write_view(
         arguments.manifest, arguments.images, arguments.resize, arguments.crop, arguments.out

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tcmbench.errors import UserError, run_command
-from tcmbench.files import sha256, write_json
+from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.files import sha256, write_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +37,7 @@ def command(arguments: argparse.Namespace) -> None:
             f"revision, sha256 and file say which weights of the hub are wanted, but the source is "
             f"'{arguments.source}'; remove them from the backbone's entry of config.yaml"
         )
-    from tcmbench.provenance import provenance
+    from tcmbench.common.provenance import provenance
 
     made = _hub(arguments) if arguments.source == "hub" else _digits(arguments)
     record = {
@@ -52,8 +52,8 @@ def command(arguments: argparse.Namespace) -> None:
 
 
 def _hub(arguments: argparse.Namespace) -> dict[str, Any]:
-    from tcmbench.hub import pretrained
-    from tcmbench.models import save_tensors
+    from tcmbench.models.hub import pretrained
+    from tcmbench.models.network import save_tensors
 
     backbone, origin = pretrained(
         arguments.timm,
@@ -67,7 +67,7 @@ def _hub(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _digits(arguments: argparse.Namespace) -> dict[str, Any]:
-    from tcmbench.pretraining import pretrain
+    from tcmbench.models.pretraining import pretrain
 
     return pretrain(arguments.timm, arguments.model_args, arguments.out)
 

@@ -15,7 +15,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train.csv and its images; tests only read it."""
-    from tiny_data import write_images
+    from tests.training.tiny_data import write_images
 
     folder = tmp_path_factory.mktemp("tiny")
     write_images(folder)

@@ -8,15 +8,16 @@ import pytest
 import torch
 
 import embed as door
-from tcmbench import embedding, images
+from tcmbench import embedding
 from tcmbench.embedding import embed
-from tcmbench.images import EvaluationView, ViewSpec, normalize
-from tcmbench.manifests import Item, read_manifest, write_manifest
-from tcmbench.models import EmbeddingModel, ModelSpec, load_tensors
+from tcmbench.images import loading
+from tcmbench.images.loading import EvaluationView, ViewSpec, normalize
+from tcmbench.images.manifests import Item, read_manifest, write_manifest
+from tcmbench.images.views import write_view
+from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
 from tcmbench.training.loop import train
 from tcmbench.training.settings import Settings
-from tcmbench.views import write_view
-from tiny_data import config, exit_code
+from tests.training.tiny_data import config, exit_code
 
 CPU = torch.device("cpu")
 
@@ -86,7 +87,7 @@ def test_a_stored_view_gives_the_same_bits(run, manifest, tiny_set, tmp_path, mo
     arguments_of = lambda out: arguments(run, manifest, tiny_set, tmp_path / out)  # noqa: E731
     assert exit_code(door, *arguments_of("decoded.npz")) == 0
     # With the view, no image file is opened.
-    monkeypatch.setattr(images, "load_rgb", lambda path: pytest.fail(f"{path} was decoded"))
+    monkeypatch.setattr(loading, "load_rgb", lambda path: pytest.fail(f"{path} was decoded"))
     assert exit_code(door, *arguments_of("stored.npz"), "--view", stored) == 0
     assert (tmp_path / "decoded.npz").read_bytes() == (tmp_path / "stored.npz").read_bytes()
 

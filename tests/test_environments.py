@@ -11,9 +11,9 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tcmbench.sources import sources
+from tcmbench.common.sources import sources
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
 LIBRARY = ROOT / "src/tcmbench"
 # Loaded by name, so that following imports does not find them.
@@ -104,7 +104,7 @@ def test_an_environment_pins_what_is_locked(env):
 @pytest.mark.parametrize("env", ENVS, ids=lambda env: env.stem)
 def test_an_environment_has_what_its_commands_import(env, monkeypatch):
     # What the workflow does not track is imported all the same.
-    monkeypatch.setattr("tcmbench.sources.INERT", frozenset())
+    monkeypatch.setattr("tcmbench.common.sources.INERT", frozenset())
     commands, modules = scripts(env)
     assert commands, "no rule uses it"
     files = {Path(file) for name in commands for file in sources(ROOT / "src" / name)}

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tcmbench.errors import UserError
-from tcmbench.files import atomic_path, read_json
-from tcmbench.images import EvaluationView, ViewSpec, load_batches, normalize
-from tcmbench.manifests import read_manifest
-from tcmbench.models import EmbeddingModel, ModelSpec, load_tensors
-from tcmbench.progress import Progress
-from tcmbench.records import build
-from tcmbench.views import spans, stored_batches
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import atomic_path, read_json
+from tcmbench.common.progress import Progress
+from tcmbench.common.records import build
+from tcmbench.images.loading import EvaluationView, ViewSpec, load_batches, normalize
+from tcmbench.images.manifests import read_manifest
+from tcmbench.images.views import spans, stored_batches
+from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
 
 # Images at once, by device: a GPU is only kept busy by many.
 BATCH = {"cpu": 128, "cuda": 512}

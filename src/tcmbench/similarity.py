@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 
 
 def similarity_matrix(embeddings: Tensor) -> Tensor:

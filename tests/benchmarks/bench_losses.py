@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import torch
 from loss_ways import BASES, batch_of, peak, step, times
 
-from tcmbench.provenance import provenance
+from tcmbench.common.provenance import provenance
 
 #: Ours, the other, batch, goals: how many times faster, and how many times less memory.
 PEERS = [

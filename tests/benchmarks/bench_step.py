@@ -31,10 +31,10 @@ from plain_step import PlainStep
 from step_report import Row, print_table, write_csv
 
 from tcmbench import datasets
-from tcmbench.config import Run, check, train_config
+from tcmbench.config.check import Run, check, train_config
+from tcmbench.config.schema import SCHEMA
 from tcmbench.losses import available_losses
-from tcmbench.models import EmbeddingModel
-from tcmbench.schema import SCHEMA
+from tcmbench.models.network import EmbeddingModel
 from tcmbench.training.course import WARM_UP, peak_memory_mb
 from tcmbench.training.data import TrainingData
 from tcmbench.training.engine import Engine
@@ -73,7 +73,7 @@ def parsed() -> argparse.Namespace:
 
 def settings_of(backbone: str, loss: str, options: argparse.Namespace, images: Path) -> Settings:
     """The SOP recipe of config.yaml with TCM, on other images."""
-    raw = yaml.safe_load((SCHEMA.parents[2] / "config.yaml").read_text())
+    raw = yaml.safe_load((SCHEMA.parents[3] / "config.yaml").read_text())
     raw["suite"] = "quick" if backbone.startswith("test_") else "paper"
     config = check(raw, datasets.names(), available_losses())
     values = train_config(config, Run("sop", backbone, loss, "tcm", 0))

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from tcmbench.files import atomic_path
-from tcmbench.progress import Progress
+from tcmbench.common.files import atomic_path
+from tcmbench.common.progress import Progress
 from tcmbench.statistics import opis_intervals, paired_t_interval, recall_interval
 from tcmbench.statistics.estimates import Curves
 

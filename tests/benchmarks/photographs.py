@@ -40,7 +40,7 @@ def write_photographs(folder: Path, count: int, per_class: int, size: tuple[int,
         size: width and height in pixels.
     """
     # Here, since a benchmark of commands has the library on no path of its own.
-    from tcmbench.manifests import Item, write_manifest
+    from tcmbench.images.manifests import Item, write_manifest
 
     folder.mkdir(parents=True, exist_ok=True)
     items = []

@@ -8,7 +8,7 @@ there: what is gained over this is gained over less than the original.
 import torch
 from torch import Tensor, nn
 
-from tcmbench.images import normalize
+from tcmbench.images.loading import normalize
 from tcmbench.training.settings import Optimization
 
 K_VALUES = (1, 2, 4, 8, 16)

@@ -4,7 +4,8 @@ import time
 from pathlib import Path
 
 import pytest
-from checkout import Checkout, QuickSuite, fresh_checkout, make_quick
+
+from tests.workflow.checkout import Checkout, QuickSuite, fresh_checkout, make_quick
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

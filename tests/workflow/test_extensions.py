@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from checkout import Checkout, QuickSuite
+
+from tests.workflow.checkout import Checkout, QuickSuite
 
 # Mean cosine of negatives minus that of positives: simple enough to be seen through.
 LOSS = '''
@@ -31,8 +32,8 @@ import json, sys
 from pathlib import Path
 
 sys.path.append(sys.argv[1])
-from tcmbench.files import write_json
-from tcmbench.models import EmbeddingModel, save_tensors
+from tcmbench.common.files import write_json
+from tcmbench.models.network import EmbeddingModel, save_tensors
 from tcmbench.training.settings import Settings
 
 settings = Settings.from_json(json.load(sys.stdin))

@@ -4,7 +4,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from checkout import Checkout, QuickSuite
+
+from tests.workflow.checkout import Checkout, QuickSuite
 
 # Stands in for training: notes when it ran, and writes what is declared.
 STUB = """

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pandas as pd
-from checkout import Checkout
+
+from tests.workflow.checkout import Checkout
 
 ENTRY = """
     entries:

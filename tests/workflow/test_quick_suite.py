@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from checkout import QuickSuite, make_quick
+
+from tests.workflow.checkout import QuickSuite, make_quick
 
 RUN_FILES = (
     "model.safetensors",

@@ -3,7 +3,8 @@
 import os
 
 import pytest
-from checkout import QuickSuite
+
+from tests.workflow.checkout import QuickSuite
 
 OF_DATASETS = ("utility", "deployer", "training", "neighbours")
 FIGURES = {"figure_summary": 1, "figure_plane": 1} | {f"figure_{name}": 4 for name in OF_DATASETS}
@@ -34,14 +35,14 @@ def test_touching_files_reruns_nothing(quick: QuickSuite) -> None:
             {"train_smooth_ap": 8, "train_recall_at_k": 8, **scored(16)},
         ),
         (
-            "src/tcmbench/sampling.py",
+            "src/tcmbench/training/sampling.py",
             {"train_smooth_ap": 16, "train_recall_at_k": 16, **scored(32)},
         ),
         ("src/tcmbench/embedding.py", scored(32)),
-        ("src/tcmbench/metrics/rates.py", {"evaluate": 32, **REPORT}),
+        ("src/tcmbench/metrics/engine/rates.py", {"evaluate": 32, **REPORT}),
         ("src/evaluate.py", {"evaluate": 32, **REPORT}),
         ("src/tcmbench/plots/summary.py", {**FIGURES, "page": 1}),
-        ("src/tcmbench/errors.py", {}),
+        ("src/tcmbench/common/errors.py", {}),
         ("src/download.py", {}),
         ("README.md", {}),
     ],

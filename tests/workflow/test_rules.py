@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkout import ROOT, Checkout, QuickSuite
 from PIL import Image
+
+from tests.paths import ROOT
+from tests.workflow.checkout import Checkout, QuickSuite
 
 DIRECTIVES = ("log:", "benchmark:", "conda:", "threads:", "resources:", "shell:")
 

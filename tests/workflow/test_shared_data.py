@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from checkout import Checkout, QuickSuite, fresh_checkout
+from tests.workflow.checkout import Checkout, QuickSuite, fresh_checkout
 
 TABLES = ["results/data/miniature/cub/train.csv", "results/data/miniature/cub/test.csv"]
 

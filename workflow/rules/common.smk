@@ -12,16 +12,17 @@ SRC = ROOT / "src"
 # At the end of the path: a script named like a package of Snakemake's must not hide it.
 sys.path.append(str(SRC))
 
-from tcmbench import datasets, machine
-from tcmbench.config import Run, check, runs, train_config, watch_options
+from tcmbench import datasets
+from tcmbench.common import machine
+from tcmbench.config.check import Run, check, runs, train_config, watch_options
 from tcmbench.download.terms import terms
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.losses import available_losses
 from tcmbench.preparation.job import cache_of
 from tcmbench.preparation.space import published_bytes
 from tcmbench.preparation.store import folder_name
-from tcmbench.sources import sources
-from tcmbench.watch import RunWatcher
+from tcmbench.common.sources import sources
+from tcmbench.common.watch import RunWatcher
 
 try:
     config = check(config, datasets.names(), available_losses())

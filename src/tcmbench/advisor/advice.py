@@ -8,9 +8,9 @@ import numpy as np
 
 from tcmbench.advisor.rates import Array, Rates, rates_around
 from tcmbench.advisor.resample import Interval, intervals
-from tcmbench.errors import UserError
-from tcmbench.metrics.cosines import distance_to_cosine
-from tcmbench.metrics.inputs import Device, Embeddings, Labels
+from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.cosines import distance_to_cosine
+from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 WORST = 10

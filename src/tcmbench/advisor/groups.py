@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tcmbench.metrics.inputs import LabelledRows
+from tcmbench.metrics.engine.inputs import LabelledRows
 
 GROUPS = 2000
 _SEED = 20240507

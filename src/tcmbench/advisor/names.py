@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcmbench.errors import UserError
-from tcmbench.manifests import read_manifest
+from tcmbench.common.errors import UserError
+from tcmbench.images.manifests import read_manifest
 
 
 def class_names(embeddings: Path, labels: NDArray[Any], manifest: Path | None) -> dict[int, str]:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from tcmbench.advisor.groups import accepted_between, group_of, pairs_between
 from tcmbench.metrics import opis
-from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
-from tcmbench.metrics.pairs import AllTiles, PositiveTiles, tile_side
-from tcmbench.metrics.rates import count_within
+from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, tile_side
+from tcmbench.metrics.engine.rates import count_within
 
 Array = NDArray[np.float64]
 FARTHEST = 2.0

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from tcmbench.advisor.advice import Advice
 from tcmbench.advisor.page import page
-from tcmbench.files import atomic_path, sha256, write_json
-from tcmbench.provenance import provenance
+from tcmbench.common.files import atomic_path, sha256, write_json
+from tcmbench.common.provenance import provenance
 
 
 def write_advice(advice: Advice, embeddings: Path, out: Path) -> None:

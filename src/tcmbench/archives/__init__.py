@@ -1,4 +1,7 @@
-"""Reading archives in one pass, without trusting what they hold."""
+"""Reading archives in one pass, without trusting what they hold.
+
+Which dataset they hold is none of its business.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 
 LARGEST_IMAGE = 256 * 2**20
 LARGEST_TEXT = 4 * 2**30

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from tcmbench.archives.guards import Member, check_size, most_unpacked, sound
 from tcmbench.archives.source import CHUNK, Source
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 
 SUFFIX = "-ubyte.gz"
 UNSIGNED_BYTES = 8

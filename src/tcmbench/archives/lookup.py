@@ -3,7 +3,7 @@
 from pathlib import Path, PurePosixPath
 
 from tcmbench.archives import members
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 
 
 def read_members(archive: Path, *names: str) -> list[bytes]:

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from tcmbench.claims.claim import Claim, Finding
-from tcmbench.correlation import find_break
+from tcmbench.statistics.correlation import find_break
 
 if TYPE_CHECKING:
     import pandas as pd

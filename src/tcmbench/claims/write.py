@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.claims import comparisons, cost, inflection
 from tcmbench.claims.claim import Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
-from tcmbench.files import atomic_path, write_json
+from tcmbench.common.files import atomic_path, write_json
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
 from tcmbench.tables.reading import read_frame, require
 

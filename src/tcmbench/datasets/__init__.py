@@ -7,8 +7,8 @@ import pkgutil
 from importlib import import_module
 from pathlib import Path
 
+from tcmbench.common.errors import UserError, nearest
 from tcmbench.datasets.base import Dataset
-from tcmbench.errors import UserError, nearest
 
 __all__ = ["load", "names"]
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tcmbench.errors import UserError, nearest
-from tcmbench.files import read_json
-from tcmbench.manifests import Item
+from tcmbench.common.errors import UserError, nearest
+from tcmbench.common.files import read_json
+from tcmbench.images.manifests import Item
 
 MIRRORS = Path(__file__).with_name("mirrors.toml")
 

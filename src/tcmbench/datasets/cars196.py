@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from tcmbench.common.errors import UserError
 from tcmbench.datasets import cars_devkit, cars_kaggle
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, listed
 from tcmbench.datasets.labels import class_name, halves
 from tcmbench.datasets.matlab import class_names, columns
-from tcmbench.errors import UserError
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 IMAGES = "car_ims.tgz"
 LABELS = "cars_annos.mat"

@@ -7,11 +7,11 @@ retrieval split are made by class id. Layout: torchvision 0.19 datasets/stanford
 from pathlib import Path
 
 from tcmbench.archives.lookup import read_members
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Counts, Images, Reading
 from tcmbench.datasets.labels import class_name, halves
 from tcmbench.datasets.matlab import class_names, columns
-from tcmbench.errors import UserError
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 FOLDERS = ("cars_train", "cars_test")
 DEVKIT = "car_devkit.tgz"

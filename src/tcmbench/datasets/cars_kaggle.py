@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tcmbench.archives.lookup import member_names, read_texts
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Counts, Images, Reading
 from tcmbench.datasets.labels import class_name, halves, rows
-from tcmbench.errors import UserError
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 ARCHIVE = "stanford-car-dataset-by-classes-folder.zip"
 ROOT = "car_data/car_data/"

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from tcmbench.archives.lookup import read_texts
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, listed
 from tcmbench.datasets.labels import halves, rows
-from tcmbench.errors import UserError
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 ARCHIVE = "CUB_200_2011.tgz"
 ROOT = "CUB_200_2011/"

@@ -6,7 +6,7 @@ from tcmbench.archives.lookup import located, read_texts
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.datasets.inat_labels import ARCHIVES, FILES, ROOT, read_labels
 from tcmbench.datasets.inat_rule import choose
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 IMAGES = "train_val2018.tar.gz"
 SPLITS = "inat_dataset_splits.zip"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tcmbench.archives.lookup import read_texts
-from tcmbench.errors import UserError
-from tcmbench.manifests import Item
+from tcmbench.common.errors import UserError
+from tcmbench.images.manifests import Item
 
 FILES = ("train2018.json", "val2018.json")
 ARCHIVES = tuple(f"{name}.tar.gz" for name in FILES)

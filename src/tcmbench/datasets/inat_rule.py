@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Counts
-from tcmbench.errors import UserError
 
 ORDERS: dict[str, Callable[[int], Any]] = {"numeric": int, "lexicographic": str}
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Split
-from tcmbench.errors import UserError
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 
 def rows(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 
 HEADER = 128
 COMPRESSED, MATRIX = 15, 14

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tcmbench.archives.idx import image_name, read_labels
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
-from tcmbench.errors import UserError
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 IMAGES = ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz")
 LABELS = ("train-labels-idx1-ubyte.gz", "t10k-labels-idx1-ubyte.gz")

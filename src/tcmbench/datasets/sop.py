@@ -5,7 +5,7 @@ from pathlib import Path
 from tcmbench.archives.lookup import read_texts
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.datasets.labels import rows
-from tcmbench.manifests import Item
+from tcmbench.images.manifests import Item
 
 ARCHIVE = "Stanford_Online_Products.zip"
 ROOT = "Stanford_Online_Products/"

@@ -4,13 +4,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tcmbench.common.errors import UserError
+from tcmbench.common.locks import exclusive
 from tcmbench.download.identity import Digest, Expected
 from tcmbench.download.part import Part
 from tcmbench.download.patience import Patience
 from tcmbench.download.receipts import BY_HAND, Receipt, read_receipt
 from tcmbench.download.trust import Trust
-from tcmbench.errors import UserError
-from tcmbench.locks import exclusive
 
 
 def fetch(

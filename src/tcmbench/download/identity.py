@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from tcmbench.progress import Progress
+from tcmbench.common.progress import Progress
 
 CHUNK = 1 << 20
 MEGABYTE = 1e6

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import write_json
 from tcmbench.download.identity import Expected
-from tcmbench.errors import UserError
-from tcmbench.files import write_json
 
 
 class Part:

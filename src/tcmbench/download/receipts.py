@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import write_json
 from tcmbench.download.identity import Digest, Expected
-from tcmbench.errors import UserError
-from tcmbench.files import write_json
 
 BY_HAND = "by hand"
 

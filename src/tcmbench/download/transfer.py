@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import chain
 
+from tcmbench.common.errors import UserError
+from tcmbench.common.progress import Progress
 from tcmbench.download.answers import (
     CUT,
     AgainError,
@@ -21,8 +23,6 @@ from tcmbench.download.identity import MEGABYTE
 from tcmbench.download.part import Part
 from tcmbench.download.patience import Patience
 from tcmbench.download.web import web_answer
-from tcmbench.errors import UserError
-from tcmbench.progress import Progress
 
 SCHEMES = ("https", "http", "ftp", "file")
 PAGES = (".html", ".htm")

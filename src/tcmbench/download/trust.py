@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import read_json, write_json
 from tcmbench.download.identity import Expected
-from tcmbench.errors import UserError
-from tcmbench.files import read_json, write_json
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcmbench.config import Run
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
+from tcmbench.config.check import Run
 from tcmbench.plots.curves import Curves, read_curves
 from tcmbench.tables.runs import MeasuredRun, check_settings, read_metrics
 

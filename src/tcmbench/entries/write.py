@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from tcmbench.common.files import atomic_path
 from tcmbench.entries.read import read_entries
 from tcmbench.entries.table import entries_frame, page
-from tcmbench.files import atomic_path
 from tcmbench.plots import style
 from tcmbench.plots.entries import draw_entries
 

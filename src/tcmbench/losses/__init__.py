@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.errors import UserError, nearest
+from tcmbench.common.errors import UserError, nearest
 
 # Torch takes seconds to import, and the names alone are asked for without it.
 if TYPE_CHECKING:

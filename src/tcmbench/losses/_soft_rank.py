@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 
 # Rows go through in blocks of about this many numbers. A block for each thread stays in a core's
 # cache, which halves the time on a CPU; the largest keeps a GPU from being bound by kernel

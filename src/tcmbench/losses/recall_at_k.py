@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.losses._soft_rank import (
     checked_temperature,
     class_members,

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tcmbench.metrics.inputs import Device, Embeddings, LabelledRows, Labels, prepare
-from tcmbench.metrics.plan import Options
-from tcmbench.metrics.sweep import sweep
+from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, Labels, prepare
+from tcmbench.metrics.engine.plan import Options
+from tcmbench.metrics.engine.sweep import sweep
 
 
 @dataclass(frozen=True, slots=True)

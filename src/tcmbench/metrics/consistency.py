@@ -1,9 +1,9 @@
 """OPIS and epsilon-OPIS: how much the best trade-off at one threshold differs between classes."""
 
-from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
-from tcmbench.metrics.plan import Options
+from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.engine.plan import Options
+from tcmbench.metrics.engine.sweep import sweep
 from tcmbench.metrics.scoring import OpisResult, Scoring
-from tcmbench.metrics.sweep import sweep
 
 
 def opis(

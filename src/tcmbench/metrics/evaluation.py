@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tcmbench.metrics.class_recall import ClassRecall, by_class
-from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
-from tcmbench.metrics.plan import Options
-from tcmbench.metrics.retrieval import checked_ks, hit_rates
+from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, checked_ks, prepare
+from tcmbench.metrics.engine.plan import Options
+from tcmbench.metrics.engine.sweep import sweep
+from tcmbench.metrics.retrieval import hit_rates
 from tcmbench.metrics.scoring import OpisResult, Scoring
-from tcmbench.metrics.sweep import sweep
 
 
 @dataclass(frozen=True, slots=True)

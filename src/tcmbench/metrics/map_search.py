@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tcmbench.metrics.inputs import Embeddings, Labels
+from tcmbench.metrics.engine.inputs import Embeddings, Labels
 from tcmbench.metrics.retrieval import map_at_r
 
 # The exact search takes a minute for so many images on two cores, and grows with their square.
@@ -32,7 +32,7 @@ def searched_map_at_r(
         UserError: as `map_at_r` and `approximate_retrieval`.
     """
     if search == "faiss":
-        from tcmbench.metrics.approximate import approximate_retrieval
+        from tcmbench.metrics.search.approximate import approximate_retrieval
 
         gpu = False if device == "cpu" else None
         found = approximate_retrieval(embeddings, labels, (_COMPARED,), gpu=gpu)

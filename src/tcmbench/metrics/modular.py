@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.metrics.evaluation import evaluate_all_pairs
 
 try:

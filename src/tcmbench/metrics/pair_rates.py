@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcmbench.metrics.cosines import checked_distances
-from tcmbench.metrics.counting import full_precision
-from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
-from tcmbench.metrics.pairs import AllTiles, PositiveTiles, Tile, tile_side
-from tcmbench.metrics.rates import Array, count_rates
+from tcmbench.metrics.engine.cosines import checked_distances
+from tcmbench.metrics.engine.counting import full_precision
+from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, Tile, tile_side
+from tcmbench.metrics.engine.rates import Array, count_rates
 
 
 @dataclass(frozen=True, slots=True)

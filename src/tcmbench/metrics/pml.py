@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.metrics.evaluation import PairEvaluation, evaluate_all_pairs
-from tcmbench.metrics.gallery import query_gallery_recall
 from tcmbench.metrics.retrieval import recall_at_k
+from tcmbench.metrics.search.gallery import query_gallery_recall
 
 try:
     from pytorch_metric_learning.utils.accuracy_calculator import EQUALITY, AccuracyCalculator

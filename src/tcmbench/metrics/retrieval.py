@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 import torch
 
-from tcmbench.errors import UserError
-from tcmbench.metrics.inputs import Device, Embeddings, Labels, prepare
-from tcmbench.metrics.neighbours import nearest
-from tcmbench.metrics.pairs import tile_side
-from tcmbench.metrics.plan import Options, Sweep
-from tcmbench.metrics.sweep import sweep
+from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, checked_ks, prepare
+from tcmbench.metrics.engine.neighbours import nearest
+from tcmbench.metrics.engine.pairs import tile_side
+from tcmbench.metrics.engine.plan import Options, Sweep
+from tcmbench.metrics.engine.sweep import sweep
 
 
 def recall_at_k(
@@ -101,11 +101,3 @@ def hit_rates(found: Sweep, ks: tuple[int, ...]) -> dict[int, float]:
     if found.ahead is None:
         return {}
     return {k: int((found.ahead < k).sum()) / len(found.ahead) for k in ks}
-
-
-def checked_ks(k: Iterable[int]) -> tuple[int, ...]:
-    """Return the numbers of neighbours, each >= 1."""
-    wanted = tuple(int(number) for number in k)
-    if any(number < 1 for number in wanted):
-        raise UserError(f"k is {min(wanted)}; count neighbours from 1")
-    return wanted

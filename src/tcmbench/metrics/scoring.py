@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcmbench.errors import UserError
-from tcmbench.metrics.inputs import LabelledRows
-from tcmbench.metrics.plan import Calibration, Sweep
-from tcmbench.metrics.rates import Array, Rates
+from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.inputs import LabelledRows
+from tcmbench.metrics.engine.plan import Calibration, Sweep
+from tcmbench.metrics.engine.rates import Array, Rates
 
 # Scores from bins twice as wide differ by 1.4 times the error of the fine ones, or more.
 _AGREE = 2e-6

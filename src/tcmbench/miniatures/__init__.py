@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tcmbench.errors import UserError, nearest
-from tcmbench.files import atomic_path, write_json
+from tcmbench.common.errors import UserError, nearest
+from tcmbench.common.files import atomic_path, write_json
 from tcmbench.miniatures import cars196, cub, inat2018, mnist, sop
 from tcmbench.miniatures.archive import Miniature
 

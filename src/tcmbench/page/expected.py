@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from tcmbench import datasets
-from tcmbench.config import check, runs
-from tcmbench.errors import UserError, nearest
+from tcmbench.common.errors import UserError, nearest
+from tcmbench.config.check import check, runs
 
 
 def expected_folders(path: Path, suite: str) -> list[Path]:

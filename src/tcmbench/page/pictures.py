@@ -6,7 +6,7 @@ from base64 import b64encode
 from html import escape
 from pathlib import Path
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.tables.names import DATASETS, dataset_title
 
 # The order they come in; names that end in an underscore go on with a dataset.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tcmbench.claims.page import section
 from tcmbench.claims.write import judged
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import atomic_path
 from tcmbench.entries.read import read_entries
 from tcmbench.entries.table import TITLE as ENTRIES
 from tcmbench.entries.table import section as entries_section
-from tcmbench.errors import UserError
-from tcmbench.files import atomic_path
 from tcmbench.page.behaviour import CSS, SCRIPT
 from tcmbench.page.pictures import pictures
 from tcmbench.page.records import records

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.plots.curves import cell_title
 from tcmbench.plots.style import FULL, INK, styled
 from tcmbench.tables.cells import signed

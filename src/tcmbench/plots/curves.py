@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.tables.names import backbone_title, loss_title
 from tcmbench.tables.per_class import read_utility
 from tcmbench.tables.runs import MeasuredRun, pair, read_runs

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.tables.runs import MeasuredRun
 
 if TYPE_CHECKING:

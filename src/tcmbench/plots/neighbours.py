@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.plots.curves import Curves, cell_title
 from tcmbench.plots.embedded import Embedded, read_embedded
 from tcmbench.plots.search import Found, picked_classes, search
@@ -145,7 +145,7 @@ def read_image(path: Path) -> "NDArray[np.uint8]":
     """
     from PIL import ImageOps
 
-    from tcmbench.pictures import UnreadableError, open_rgb
+    from tcmbench.images.pictures import UnreadableError, open_rgb
 
     try:
         image = open_rgb(path)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.plots.curves import pairs_of
 from tcmbench.tables.per_class import read_classes, read_utility
 from tcmbench.tables.runs import MeasuredRun

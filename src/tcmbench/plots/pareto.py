@@ -5,9 +5,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.correlation import MIN_POINTS, Break, Side, find_break, side
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.plots.style import FULL, GREY, INK, LIGHT, PALETTE, styled
+from tcmbench.statistics.correlation import MIN_POINTS, Break, Side, find_break, side
 from tcmbench.tables.cells import MINUS, signed
 from tcmbench.tables.names import backbone_title, cell_order, dataset_title, loss_title
 from tcmbench.tables.reading import require

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.files import atomic_path
+from tcmbench.common.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.plots.angles import GRID, density, mean_direction, overlap
 from tcmbench.plots.embedded import Embedded
 from tcmbench.plots.style import FULL, GREY, INK, VARIANT_COLOURS, styled

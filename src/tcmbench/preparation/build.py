@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tcmbench.common.errors import UserError
+from tcmbench.common.locks import exclusive
 from tcmbench.datasets import load
 from tcmbench.datasets.base import Dataset, Images, Reading, Split
-from tcmbench.errors import UserError
-from tcmbench.locks import exclusive
 from tcmbench.preparation.job import Job, cache_of, present_layout
 from tcmbench.preparation.listing import RECORD, Hashes, write_tables
 from tcmbench.preparation.receipts import fingerprint, kinds_needed

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Dataset, Layout
-from tcmbench.errors import UserError
 from tcmbench.preparation.shrink import Cache
 
 

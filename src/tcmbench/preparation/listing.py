@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from tcmbench.archives.source import Source
+from tcmbench.common.files import atomic_path, sha256, write_json
+from tcmbench.common.provenance import provenance
 from tcmbench.datasets.base import Reading
-from tcmbench.files import atomic_path, sha256, write_json
-from tcmbench.manifests import Item, write_manifest
+from tcmbench.images.manifests import Item, write_manifest
 from tcmbench.preparation.job import Job
 from tcmbench.preparation.receipts import entry, kinds_needed
 from tcmbench.preparation.store import folder_name
-from tcmbench.provenance import provenance
 
 TABLES = ("train.csv", "test.csv")
 RECORD = "manifest.json"

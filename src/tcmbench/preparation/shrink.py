@@ -28,11 +28,11 @@ class Cache:
         Sizes and pixels are those of torchvision.transforms.Resize on a Pillow image.
 
         Raises:
-            UnreadableError: it is no image by the policy of `tcmbench.pictures`.
+            UnreadableError: it is no image by the policy of `tcmbench.images.pictures`.
         """
         from PIL import Image
 
-        from tcmbench.pictures import open_rgb
+        from tcmbench.images.pictures import open_rgb
 
         image = open_rgb(BytesIO(content))
         short = min(image.size)

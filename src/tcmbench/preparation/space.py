@@ -7,8 +7,8 @@ from collections.abc import Collection
 from pathlib import Path
 
 from tcmbench.archives.zips import zip_entries
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Dataset, Images
-from tcmbench.errors import UserError
 from tcmbench.preparation.shrink import Cache
 
 GIGABYTE = 1e9

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import read_json, write_json
 from tcmbench.datasets.base import Images
-from tcmbench.errors import UserError
-from tcmbench.files import read_json, write_json
 from tcmbench.preparation.shrink import Cache
 
 IDENTITY = "identity.json"

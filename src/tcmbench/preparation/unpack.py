@@ -11,9 +11,9 @@ from pathlib import Path
 from tcmbench.archives import members_of
 from tcmbench.archives.guards import LARGEST_IMAGE, Member, check_size
 from tcmbench.archives.source import Source
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
+from tcmbench.common.progress import Progress
 from tcmbench.preparation.shrink import Cache
-from tcmbench.progress import Progress
 
 # Images that were read and not yet written: bytes in all, and files a thread.
 WAITING_BYTES = 128 * 2**20
@@ -109,7 +109,7 @@ def _place(
     target: Path,
     cache: Cache | None,
 ) -> None:
-    from tcmbench.pictures import UnreadableError, check_image
+    from tcmbench.images.pictures import UnreadableError, check_image
 
     if _left(target, member.size, cache):
         return
@@ -132,7 +132,7 @@ def _place(
 
 def _left(target: Path, size: int, cache: Cache | None) -> bool:
     """Say whether an earlier run wrote the image; a power cut may have emptied it since."""
-    from tcmbench.pictures import UnreadableError, check_image
+    from tcmbench.images.pictures import UnreadableError, check_image
 
     try:
         if cache is None:

@@ -5,7 +5,7 @@ from math import inf
 import torch
 from torch import Tensor, nn
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.similarity import batch_similarity
 
 

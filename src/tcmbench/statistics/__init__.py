@@ -1,4 +1,7 @@
-"""Intervals: over seeds where there are several, over test classes where there is one."""
+"""Intervals over seeds or over test classes, and the correlation on both sides of a break.
+
+Numbers in, numbers out: no file, no figure.
+"""
 
 from tcmbench.statistics.classes import MIN_CLASSES, RESAMPLES, opis_intervals, recall_interval
 from tcmbench.statistics.seeds import paired_t_interval

@@ -1,4 +1,7 @@
-"""Measured runs in, tables out: runs.csv, comparisons.csv, and the table a paper would print."""
+"""Measured runs in, tables out: runs.csv, comparisons.csv, and the table a paper would print.
+
+It reads what runs left: no torch, no images, no training.
+"""
 
 from tcmbench.tables.write import write_tables
 

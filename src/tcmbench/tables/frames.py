@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.sweeps import REGULARIZER, leaf, parsed
+from tcmbench.config.sweeps import REGULARIZER, leaf, parsed
 from tcmbench.tables.intervals import intervals
 from tcmbench.tables.names import said
 from tcmbench.tables.runs import MEASURED, Comparison, MeasuredRun

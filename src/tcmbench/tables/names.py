@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.sweeps import leaf, parsed
+from tcmbench.config.sweeps import leaf, parsed
 
 if TYPE_CHECKING:
     import pandas as pd

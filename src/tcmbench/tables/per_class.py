@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.tables.runs import MeasuredRun
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.errors import UserError, nearest
+from tcmbench.common.errors import UserError, nearest
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
 from tcmbench.tables.runs import Cell
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tcmbench.config import Run
-from tcmbench.errors import UserError
-from tcmbench.files import read_json
-from tcmbench.sweeps import named, of_recipe, parsed
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import read_json
+from tcmbench.config.check import Run
+from tcmbench.config.sweeps import named, of_recipe, parsed
 from tcmbench.tables.names import VARIANTS, cell_order
 
 LAYOUT = "{dataset}/{backbone}/{loss}/{base|tcm}/seed{number}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.files import atomic_path
+from tcmbench.common.files import atomic_path
 from tcmbench.tables.cells import printed_lines, printed_metrics
 from tcmbench.tables.frames import comparisons_frame, runs_frame
 from tcmbench.tables.latex import latex

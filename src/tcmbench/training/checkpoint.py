@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from tcmbench.files import atomic_path, sha256
+from tcmbench.common.files import atomic_path, sha256
+from tcmbench.common.sources import PACKAGE, sources
 from tcmbench.losses import FOLDER
-from tcmbench.sources import PACKAGE, sources
 from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.settings import Settings
 

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from tcmbench.devices import claim_device
-from tcmbench.errors import UserError
+from tcmbench.common.devices import claim_device
+from tcmbench.common.errors import UserError
 
 T = TypeVar("T")
 GOODBYE_S = 0.5

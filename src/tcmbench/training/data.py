@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tcmbench.images import Draw, TrainingView, load_batches
-from tcmbench.manifests import read_manifest
-from tcmbench.sampling import Indices, epoch_batches
+from tcmbench.images.loading import Draw, TrainingView, load_batches
+from tcmbench.images.manifests import read_manifest
 from tcmbench.training.crew import ALONE, Crew
+from tcmbench.training.sampling import Indices, epoch_batches
 from tcmbench.training.settings import Settings
 
 NAMED = 3

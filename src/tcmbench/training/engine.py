@@ -10,7 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
-from tcmbench.models import EmbeddingModel, load_tensors
+from tcmbench.models.network import EmbeddingModel, load_tensors
 from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.objective import Objective
 from tcmbench.training.rng import seed_all

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import torch
 
-from tcmbench.errors import UserError
+from tcmbench.common.errors import UserError
 from tcmbench.training.settings import Settings
 
 # What torch says when the processor's memory is refused, and when the system ends a worker.

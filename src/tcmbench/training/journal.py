@@ -11,9 +11,9 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from tcmbench.errors import UserError
-from tcmbench.files import atomic_path
-from tcmbench.progress import clock
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import atomic_path
+from tcmbench.common.progress import clock
 from tcmbench.training.course import Course, peak_memory_mb
 from tcmbench.training.data import Batch
 from tcmbench.training.objective import ACTIVE

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from tcmbench.files import write_json
-from tcmbench.models import save_tensors
+from tcmbench.common.files import write_json
+from tcmbench.models.network import save_tensors
 from tcmbench.training import checkpoint, rng
 from tcmbench.training.course import Course
 from tcmbench.training.crew import ALONE, Crew, assembled

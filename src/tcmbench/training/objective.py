@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tcmbench.errors import UserError, nearest
+from tcmbench.common.errors import UserError, nearest
 from tcmbench.losses import load_loss
 from tcmbench.regularizers.tcm import TCM
 from tcmbench.similarity import similarity_matrix

@@ -5,13 +5,13 @@ from typing import Any
 
 import torch
 
-from tcmbench.files import read_json, sha256
-from tcmbench.provenance import provenance
-from tcmbench.sampling import unused
+from tcmbench.common.files import read_json, sha256
+from tcmbench.common.provenance import provenance
 from tcmbench.training.course import WARM_UP, Course
 from tcmbench.training.data import TrainingData
 from tcmbench.training.engine import Engine
 from tcmbench.training.objective import ACTIVE
+from tcmbench.training.sampling import unused
 from tcmbench.training.settings import Settings
 
 # Of manifest.json, what decides which pixels and labels a training saw.

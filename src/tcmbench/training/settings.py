@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tcmbench.errors import UserError, nearest
-from tcmbench.images import ViewSpec
-from tcmbench.models import ModelSpec
-from tcmbench.records import build
+from tcmbench.common.errors import UserError, nearest
+from tcmbench.common.records import build
+from tcmbench.images.loading import ViewSpec
+from tcmbench.models.network import ModelSpec
 
 PRECISIONS = ("auto", "bfloat16", "float32")
 OPTIMIZERS = ("adam", "adamw")

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tcmbench.images import normalize
+from tcmbench.images.loading import normalize
 from tcmbench.training.objective import Objective
 from tcmbench.training.rng import set_torch_state, torch_state
 

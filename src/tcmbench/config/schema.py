@@ -1,0 +1,79 @@
+"""The schema of config.yaml: what it refuses, in one sentence, and the defaults it fills in."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from tcmbench.common.errors import UserError, nearest
+
+Config = dict[str, Any]
+
+SCHEMA = Path(__file__).resolve().parents[3] / "workflow/schemas/config.schema.yaml"
+
+
+@functools.cache
+def load_schema() -> Config:
+    """Read the schema of config.yaml."""
+    import yaml
+
+    schema: Config = yaml.safe_load(SCHEMA.read_text())
+    return schema
+
+
+def settings() -> Config:
+    """Return the schema of each setting of a recipe, by name."""
+    recipe = load_schema()["properties"]["recipes"]["items"]["properties"]
+    found: Config = recipe["set"]["properties"]
+    return found
+
+
+def validated(raw: Config) -> Config:
+    """Return the content of config.yaml with the defaults filled in.
+
+    Raises:
+        UserError: an unknown key, or a value that the schema refuses.
+    """
+    import jsonschema
+
+    schema = load_schema()
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(raw)
+    first = min(errors, key=lambda error: len(error.absolute_path), default=None)
+    if first is not None:
+        raise UserError(_sentence(first))
+    config: Config = _with_defaults(raw, schema)
+    return config
+
+
+def _with_defaults(value: Any, schema: Any) -> Any:
+    """Fill in the schema's defaults, in every object that is there or has a default itself."""
+    if not isinstance(schema, dict) or "$ref" in schema:
+        return value
+    if isinstance(value, list):
+        return [_with_defaults(item, schema.get("items")) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known: Config = schema.get("properties", {})
+    filled = {key: part["default"] for key, part in known.items() if "default" in part} | value
+    other = schema.get("additionalProperties")
+    return {key: _with_defaults(item, known.get(key, other)) for key, item in filled.items()}
+
+
+def _sentence(error: Any) -> str:
+    """Say a schema error as one sentence with the key, the value and the nearest valid one."""
+    where = ".".join(str(part) for part in error.absolute_path)
+    prefix = f"{where}." if where else ""
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        key = next(name for name in error.instance if name not in known)
+        return f"config.yaml has an unknown key '{prefix}{key}'; {nearest(str(key), known)}"
+    if error.validator == "enum":
+        options = [str(option) for option in error.validator_value]
+        hint = nearest(str(error.instance), options)
+        return f"config.yaml key '{where}' cannot be {error.instance!r}; {hint}"
+    if error.validator == "type":
+        return (
+            f"config.yaml key '{where}' must be of type {error.validator_value}, "
+            f"not {error.instance!r}; {error.schema.get('description', 'see the README')}"
+        )
+    name = where or "(top level)"
+    return f"config.yaml key '{name}' is wrong: {error.message}; see the README's table"

@@ -1,0 +1,71 @@
+"""The table of images that every later stage reads: one row an image, with its class."""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tcmbench.common.errors import UserError
+
+COLUMNS = ("path", "label", "class_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image: its path relative to a folder, the dataset's own class id, and the class name."""
+
+    path: str
+    label: int
+    class_name: str
+
+
+def read_manifest(path: Path | str) -> list[Item]:
+    """Read a manifest, in file order; the paths in it are relative to the manifest's own folder.
+
+    Raises:
+        UserError: the file is missing, is not a table, lacks a column, holds no row, or holds a
+            row without a path or with a label that is not a whole number.
+    """
+    try:
+        with Path(path).open(newline="", encoding="utf-8") as stream:
+            items = _rows(path, csv.DictReader(stream))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; make it with src/prepare.py") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not a CSV table ({error}); make it anew") from None
+    if not items:
+        raise UserError(f"{path} lists no image; make it anew with src/prepare.py")
+    return items
+
+
+def write_manifest(path: Path, items: Iterable[Item]) -> None:
+    """Write items sorted by label and path, so that equal content makes equal bytes."""
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for item in sorted(items, key=lambda item: (item.label, item.path)):
+            writer.writerow((item.path, item.label, item.class_name))
+
+
+def _rows(path: Path | str, table: "csv.DictReader[str]") -> list[Item]:
+    absent = [column for column in COLUMNS if column not in (table.fieldnames or ())]
+    if absent:
+        raise UserError(
+            f"{path} lacks the column '{absent[0]}'; a manifest has {', '.join(COLUMNS)}"
+        )
+    items = []
+    for row in table:
+        try:
+            label = int(row["label"])
+        except (TypeError, ValueError):
+            raise UserError(
+                f"{path} line {table.line_num}: the label '{row['label']}' is not a whole number; "
+                "give each class an integer id"
+            ) from None
+        if not row["path"] or row["class_name"] is None:
+            raise UserError(
+                f"{path} line {table.line_num} is incomplete; give it a path, a label and a class "
+                "name"
+            )
+        items.append(Item(row["path"], label, row["class_name"]))
+    return items

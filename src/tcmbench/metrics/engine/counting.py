@@ -1,0 +1,97 @@
+"""The one pass: float32 similarities of half the matrix, a tile at a time, counted as they come."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tcmbench.metrics.engine.brackets import Bins
+from tcmbench.metrics.engine.inputs import LabelledRows
+from tcmbench.metrics.engine.plan import Report
+from tcmbench.metrics.engine.strips import Product
+from tcmbench.metrics.engine.threads import one_thread
+from tcmbench.metrics.engine.totals import Totals
+
+# From here on, numba's import (half a second) is paid back.
+_NUMBA_PAYS = 4096
+
+
+class Counter(Protocol):
+    """Takes every negative pair in exactly one strip."""
+
+    def strip(self, rows: slice, product: Product) -> None:
+        """Count the negative pairs of these rows with rows after them."""
+
+    def totals(self) -> Totals:
+        """Return all counts."""
+
+
+def count_pairs(
+    rows: LabelledRows,
+    limits: Tensor,
+    bins: Bins,
+    side: int,
+    engine: str | None,
+    report: Report | None,
+) -> Totals:
+    """Count all negative pairs by similarity, and each row's neighbours above its two limits.
+
+    Args:
+        rows: the embeddings.
+        limits: [2, N] float32 similarities.
+        bins: where to count.
+        side: of a tile.
+        engine: "numba" or "torch"; by default numba on a CPU where it is installed and pays.
+        report: called after each strip of tiles with its number of pairs, N (N - 1) / 2 in all.
+    """
+    engine = engine or _engine(rows)
+    counter = _counter(engine)(rows, limits, bins, side)
+    count = len(rows)
+
+    def product(left: slice, right: slice, out: Tensor) -> Tensor:
+        return torch.mm(rows.unit[left], rows.unit[right].T, out=out)
+
+    # Threads that multiply tiles of their own must not share each product among more.
+    with one_thread(engine == "numba"):
+        for start in range(0, count, side):
+            strip = slice(start, min(start + side, count))
+            counter.strip(strip, product)
+            if report is not None:
+                report((strip.stop - start) * (2 * count - 1 - start - strip.stop) // 2)
+    return counter.totals()
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Multiply float32 as float32, whatever the caller's settings, which come back afterwards."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with (
+            torch.no_grad(),
+            torch.autocast("cpu", enabled=False),
+            torch.autocast("cuda", enabled=False),
+        ):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _engine(rows: LabelledRows) -> str:
+    if rows.unit.is_cuda or importlib.util.find_spec("numba") is None:
+        return "torch"
+    return "numba" if len(rows) >= _NUMBA_PAYS or "numba" in sys.modules else "torch"
+
+
+def _counter(engine: str) -> Callable[[LabelledRows, Tensor, Bins, int], Counter]:
+    if engine == "numba":
+        from tcmbench.metrics.engine.numba_engine import NumbaCounter
+
+        return NumbaCounter
+    from tcmbench.metrics.engine.torch_engine import TorchCounter
+
+    return TorchCounter

@@ -1,0 +1,101 @@
+"""A faiss index over a gallery, on the CPU or on GPUs; faiss is imported when one is built."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcmbench.common.errors import UserError
+from tcmbench.metrics.search.sides import TwoSides
+
+#: Up to so many images a full search is a matter of minutes.
+FULL_SEARCH = 1 << 18
+_DEEPEST_ON_GPU = 2048
+
+Indices = NDArray[np.int64]
+
+
+def default_index(count: int) -> str:
+    """Return the factory string for a gallery of so many images."""
+    return "Flat" if count <= FULL_SEARCH else f"IVF{round(4 * count**0.5)},Flat"
+
+
+class FaissSearch:
+    """An index over the gallery; neighbours are numbered by place in the gallery's class order.
+
+    Args:
+        sides: queries and gallery, on the CPU.
+        name: factory string.
+        probes: cells of an inverted file visited for a query.
+        gpu: whether on GPUs; None for where faiss sees one and `depth` allows it.
+        depth: neighbours that will be asked for, at most.
+
+    Raises:
+        UserError: faiss is missing, knows no such index, or sees no GPU.
+    """
+
+    def __init__(
+        self, sides: TwoSides, name: str, probes: int, gpu: bool | None, depth: int
+    ) -> None:
+        self.sides = sides
+        self.unit: NDArray[np.float32] = sides.rows.unit.numpy()
+        source = sides.source[sides.gallery].numpy()
+        place = np.empty_like(source)
+        place[source] = np.arange(len(source))
+        own = sides.own.numpy()
+        self.own: Indices = np.where(own >= 0, place[own], -1)
+        self.left_out = int((own >= 0).any())
+        self.most = len(source) - self.left_out
+        faiss = _faiss()
+        on_gpu = _on_gpu(faiss, gpu, min(depth, self.most) + self.left_out)
+        self.index = _built(faiss, name, self.unit[sides.gallery], probes, on_gpu)
+
+    def __call__(self, queries: Indices, count: int) -> Indices:
+        """Return [q, count] neighbours without the query's own image; -1 where none was found."""
+        count = min(count, self.most)
+        _, found = self.index.search(self.unit[queries], count + self.left_out)
+        if not self.left_out:
+            return np.asarray(found)
+        own = found == self.own[queries, None]
+        # Among many equal images the own one may not be found: then the last one goes.
+        own[~own.any(axis=1), -1] = True
+        return np.asarray(found[~own].reshape(len(queries), count))
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise UserError(
+            "approximate retrieval needs faiss; install it with `pip install faiss-cpu`"
+        ) from None
+    return faiss
+
+
+def _on_gpu(faiss: Any, wanted: bool | None, depth: int) -> bool:
+    there = bool(getattr(faiss, "get_num_gpus", int)())
+    if wanted and not there:
+        raise UserError("this faiss sees no GPU; install a faiss built for it, or search on CPU")
+    if wanted and depth > _DEEPEST_ON_GPU:
+        raise UserError(
+            f"faiss finds at most {_DEEPEST_ON_GPU} neighbours on a GPU and {depth} are asked for; "
+            "search on CPU, or leave MAP@R and large k out"
+        )
+    return there and depth <= _DEEPEST_ON_GPU if wanted is None else wanted
+
+
+def _built(faiss: Any, name: str, gallery: NDArray[np.float32], probes: int, gpu: bool) -> Any:
+    try:
+        index = faiss.index_factory(gallery.shape[1], name, faiss.METRIC_INNER_PRODUCT)
+    except RuntimeError:
+        raise UserError(
+            f"faiss knows no index '{name}'; give a factory string such as 'Flat' or 'IVF1024,Flat'"
+        ) from None
+    if gpu:
+        index = faiss.index_cpu_to_all_gpus(index)
+    index.train(gallery)
+    index.add(gallery)
+    if name.startswith("IVF"):
+        space = faiss.GpuParameterSpace() if gpu else faiss.ParameterSpace()
+        space.set_index_parameter(index, "nprobe", probes)
+    return index

@@ -1,0 +1,119 @@
+"""Start weights as timm publishes them on the Hugging Face hub: pinned, checked, cut to a backbone.
+
+The hub's own client fetches: it resumes, caches (`HF_HOME`), works without network from that cache
+(`HF_HUB_OFFLINE=1`), and takes a mirror's address (`HF_ENDPOINT`).
+"""
+
+import sys
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from torch import nn
+
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import sha256
+from tcmbench.models.network import create_backbone
+
+NAME = "model.safetensors"
+
+
+def pretrained(
+    timm_name: str,
+    model_args: dict[str, Any],
+    revision: str | None = None,
+    expected: str | None = None,
+    file: Path | None = None,
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Build a backbone with its published weights, without the classifier.
+
+    Args:
+        timm_name: timm model name with its tag, which names the repository on the hub.
+        model_args: further arguments of `timm.create_model`.
+        revision: commit of that repository; None takes the newest.
+        expected: SHA-256 of model.safetensors; None accepts any and says its hash.
+        file: a model.safetensors that is here already, instead of the hub.
+
+    Returns:
+        The backbone, and for the record: repository, commit (None for a file by hand), hash.
+
+    Raises:
+        UserError: the file cannot be had, is another one, or does not fit.
+    """
+    repository = _repository(timm_name)
+    path = _fetched(repository, revision) if file is None else file
+    found = _checked(path, repository, expected)
+    commit = path.parent.name if file is None else None
+    if expected is None:
+        print(
+            f"warning: nothing pins the weights of {timm_name}; accepted as they are, with "
+            f"revision: {commit} and sha256: {found}, to be put into config.yaml",
+            file=sys.stderr,
+        )
+    backbone = _cut(timm_name, model_args, path)
+    return backbone, {"hub": repository, "revision": commit, "file_sha256": found}
+
+
+def _repository(timm_name: str) -> str:
+    import timm
+
+    try:
+        found = timm.get_pretrained_cfg_value(timm_name, "hf_hub_id")
+    except RuntimeError as error:
+        raise UserError(f"timm has no weights '{timm_name}' ({error}); check the name") from None
+    if not isinstance(found, str):
+        raise UserError(
+            f"timm publishes no weights of '{timm_name}' on the hub; name a tag that has some, or "
+            "set 'weights: none' in the backbone's entry of config.yaml"
+        )
+    return found
+
+
+def _fetched(repository: str, revision: str | None) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(repository, NAME, revision=revision))
+    except Exception as error:  # the client raises its own, the network's and the system's
+        reason = shorten(f"{type(error).__name__}: {error}", 200)
+        raise UserError(
+            f"{NAME} of {repository} at revision {revision or 'main'} cannot be had ({reason}); "
+            "try again with network, or fetch it by hand and name it as 'file' of the backbone in "
+            "config.yaml"
+        ) from None
+
+
+def _checked(path: Path, repository: str, expected: str | None) -> str:
+    try:
+        found = sha256(path)
+    except FileNotFoundError:
+        raise UserError(f"weights {path} do not exist; check 'file' in config.yaml") from None
+    if expected not in (None, found):
+        raise UserError(
+            f"{path} is not the {NAME} of {repository} that is wanted: its sha256 is {found} "
+            f"instead of {expected}; delete it and fetch it again, or correct 'sha256' in "
+            "config.yaml"
+        )
+    return found
+
+
+def _cut(timm_name: str, model_args: dict[str, Any], path: Path) -> nn.Module:
+    """Load the file into the whole network, every tensor of it, and keep all but the classifier."""
+    import timm
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    backbone: nn.Module = create_backbone(timm_name, model_args)
+    try:
+        # With a classifier timm's loading is strict; it also adapts position embeddings.
+        overlay = {"state_dict": load_file(path)}
+        whole = timm.create_model(
+            timm_name, pretrained=True, pretrained_cfg_overlay=overlay, **model_args
+        ).state_dict()
+        backbone.load_state_dict({name: whole[name] for name in backbone.state_dict()})
+    except (SafetensorError, RuntimeError, KeyError) as error:
+        raise UserError(
+            f"{path} does not hold the weights of {timm_name} ({shorten(str(error), 200)}); fetch "
+            "it again"
+        ) from None
+    return backbone

@@ -1,0 +1,354 @@
+"""The threshold advisor: counts by hand, a slow bootstrap over pairs, names, page, command."""
+
+import json
+import math
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from tcmbench.advisor import advice, advise, groups
+from tcmbench.advisor.names import class_names
+from tcmbench.advisor.page import page
+from tcmbench.advisor.rates import rates_around
+from tcmbench.advisor.resample import _crossing, _pairs, intervals
+from tcmbench.advisor.text import text
+from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.inputs import prepare
+from tests.paths import ROOT
+
+# Eight images as angles: class 7 is tight, class 9 wide, 5 far away, 8 alone.
+ANGLES = np.radians([0, 4, 8, 30, 60, 90, 180, 184, 45])
+LABELS = np.array([7, 7, 7, 9, 9, 9, 5, 5, 8])
+SMALL = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
+
+
+def clusters(count=40, seed=0, size=(2, 9), spread=0.5):
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(count), random.integers(*size, count))
+    spreads = spread * np.exp(0.4 * random.normal(size=count))
+    noise = spreads[labels, None] * random.normal(size=(len(labels), 6))
+    return random.normal(size=(count, 6))[labels] + noise, labels
+
+
+def pairs(embeddings, labels):
+    """All unordered pairs: distances and the two classes, plainly."""
+    unit = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    i, j = np.triu_indices(len(labels), 1)
+    return np.linalg.norm(unit[i] - unit[j], axis=1), labels[i], labels[j]
+
+
+# --- the threshold and its rates -----------------------------------------------------------------
+
+
+def test_by_hand():
+    # 36 pairs: 7 within classes (3 of 7, 3 of 9, 1 of 5), 29 between. At FAR 0.2 the 6th smallest
+    # of the 29: differences of angle are 15 (45-30), 15 (60-45), 22 (30-8), 26, 30, and then 37.
+    found = advise(SMALL, LABELS, far=0.2)
+    assert found.distance == pytest.approx(2 * math.sin(math.radians(37) / 2), abs=1e-6)
+    assert found.cosine == pytest.approx(math.cos(math.radians(37)), abs=1e-6)
+    assert found.rates["far"]["value"] == pytest.approx(6 / 29)
+    # Of the seven own pairs only 30-90 degrees, 60 apart, lies beyond.
+    assert found.rates["frr"]["value"] == pytest.approx(1 / 7)
+    by_name = {row.label: row for row in found.worst["far"]}
+    assert by_name[8].far == pytest.approx(3 / 8)  # 45 with 30, 60 and 8
+    assert by_name[8].frr is None
+    assert by_name[7].far == pytest.approx(4 / 18)  # 0-30, 4-30, 8-30, 8-45
+    assert by_name[9].far == pytest.approx(5 / 18)
+    assert by_name[9].frr == pytest.approx(1 / 3)
+    assert by_name[5].far == 0
+    assert [row.label for row in found.worst["far"]] == [8, 9, 7, 5]
+    assert [row.label for row in found.worst["frr"]] == [9, 5, 7]
+    assert (found.num_images, found.num_classes) == (9, 4)
+    assert found.missed == 0
+    # Four classes are too few to resample.
+    assert (found.distance_interval, found.cosine_interval) == (None, None)
+
+
+def test_false_reject_rate_by_hand():
+    # At most 30 % of the seven own pairs may be rejected, so the ceil(0.7 * 7) = 5th smallest
+    # distance decides; the angles are 4, 4, 4, 8, 30, 30, 60.
+    found = advise(SMALL, LABELS, frr=0.3)
+    assert found.distance == pytest.approx(2 * math.sin(math.radians(30) / 2), abs=1e-6)
+    assert 1 / 7 <= found.rates["frr"]["value"] <= 0.3
+
+
+@pytest.mark.parametrize("target", ["far", "frr"])
+@pytest.mark.parametrize("rate", [0.003, 0.05, 0.4])
+def test_rates_against_all_pairs(target, rate):
+    embeddings, labels = clusters()
+    found = advise(embeddings, labels, **{target: rate})
+    distance, left, right = pairs(embeddings, labels)
+    accepted, own = distance <= found.distance + 3e-7, left == right
+    far, frr = accepted[~own].mean(), 1 - accepted[own].mean()
+    assert found.rates["far"]["value"] == pytest.approx(far, abs=1e-12)
+    assert found.rates["frr"]["value"] == pytest.approx(frr, abs=1e-12)
+    # No nearer threshold would do: one pair fewer misses the wish (or the pair below is as near).
+    if target == "far":
+        assert far >= rate > (accepted[~own].sum() - 1) / (~own).sum()
+    else:
+        assert frr <= rate < frr + 1 / own.sum()
+    for row in found.worst["far"]:
+        mine = (left == row.label) ^ (right == row.label)
+        assert row.far == pytest.approx(accepted[mine].mean(), abs=1e-12)
+        assert row.images == (labels == row.label).sum()
+    each = [accepted[(left == label) ^ (right == label)].mean() for label in np.unique(labels)]
+    assert found.quantiles["far"]["0.5"] == pytest.approx(np.median(each))
+    assert found.quantiles["far"]["1"] == pytest.approx(max(each))
+    assert [row.far for row in found.worst["far"]] == pytest.approx(sorted(each)[::-1][:10])
+    if target == "far":
+        assert found.missed == pytest.approx(np.mean(np.array(each) > 2 * rate))
+
+
+# --- the interval --------------------------------------------------------------------------------
+
+
+def slow_bootstrap(embeddings, labels, rate, target, at, resamples=400):
+    """Draw classes; weigh each pair by the product of its classes' counts, and count again."""
+    random = np.random.default_rng(1)
+    distance, left, right = pairs(embeddings, labels)
+    order = np.argsort(distance)
+    distance, left, right = distance[order], left[order], right[order]
+    own = left == right
+    count = labels.max() + 1
+    found = {"threshold": [], "far": [], "frr": []}
+    for _ in range(resamples):
+        counts = np.bincount(random.integers(count, size=count), minlength=count)
+        negative = np.where(own, 0, counts[left] * counts[right])
+        positive = np.where(own, counts[left], 0)
+        accepted = np.cumsum(negative) / negative.sum()
+        kept = np.cumsum(positive) / positive.sum()
+        crossing = accepted >= rate if target == "far" else kept >= 1 - rate
+        found["threshold"].append(distance[crossing.argmax()])
+        inside = distance <= at
+        found["far"].append(negative[inside].sum() / negative.sum())
+        found["frr"].append(positive[~inside].sum() / positive.sum())
+    return {name: np.quantile(values, [0.025, 0.975]) for name, values in found.items()}
+
+
+@pytest.mark.parametrize(("target", "rate"), [("far", 0.02), ("far", 0.1), ("frr", 0.1)])
+def test_interval_is_about_that_of_a_bootstrap_over_pairs(target, rate):
+    embeddings, labels = clusters(60, seed=3, size=(3, 9))
+    found = advise(embeddings, labels, **{target: rate})
+    wanted = slow_bootstrap(embeddings, labels, rate, target, found.distance)
+    width = np.ptp(wanted["threshold"])
+    assert found.distance_interval == pytest.approx(wanted["threshold"], abs=0.2 * width)
+    for name in ("far", "frr"):
+        width = np.ptp(wanted[name])
+        assert found.rates[name]["interval"] == pytest.approx(wanted[name], abs=0.2 * width)
+
+
+def test_interval_holds_the_threshold_and_is_that_of_the_cosine():
+    found = advise(*clusters(), far=0.05)
+    low, high = found.distance_interval
+    assert low < found.distance < high
+    assert found.cosine_interval == pytest.approx((1 - high**2 / 2, 1 - low**2 / 2))
+
+
+def test_intervals_follow_the_number_of_classes():
+    widths = [np.ptp(advise(*clusters(count), far=0.05).distance_interval) for count in (30, 480)]
+    # Sixteen times the classes: at least a quarter of the width, and a sixteenth where all classes
+    # are alike and only pairs of them differ.
+    assert 4 < widths[0] / widths[1] < 20
+
+
+def test_many_classes_are_drawn_in_groups(monkeypatch):
+    embeddings, labels = clusters(200, seed=5)
+    alone = advise(embeddings, labels, far=0.05)
+    monkeypatch.setattr(groups, "GROUPS", 100)
+    assert np.bincount(groups.group_of(200)).tolist() == [2] * 100
+    grouped = advise(embeddings, labels, far=0.05)
+    assert grouped.distance == alone.distance
+    width = np.ptp(alone.distance_interval)
+    assert grouped.distance_interval == pytest.approx(alone.distance_interval, abs=0.3 * width)
+
+
+def test_pairs_between_groups_against_all_pairs():
+    embeddings, labels = clusters(12)
+    rows = prepare(embeddings, labels)
+    of_class = np.arange(12) % 5
+    distance, left, right = pairs(embeddings, labels)
+    accepted, between = np.zeros((5, 5)), np.zeros((5, 5))
+    for d, i, j in zip(distance, left, right, strict=True):
+        if i != j:
+            for one, other in ((i, j), (j, i)):
+                between[of_class[one], of_class[other]] += 1
+                accepted[of_class[one], of_class[other]] += d <= 0.9
+    assert (groups.pairs_between(rows.sizes, of_class) == between).all()
+    assert (groups.accepted_between(rows, of_class, 0.9) == accepted).all()
+
+
+def test_crossing_by_hand():
+    grid = np.array([0.0, 1.0, 2.0, 4.0])
+    rates = np.array(
+        [[0.0, 0.1, 0.3, 0.5], [0.3, 0.4, 0.5, 0.6], [0, 0, 0, 0.1], [0.0, 0.25, 0.1, 0.5]]
+    )
+    # Halfway between 1 and 2; before the first; beyond the last; and a dip does not cross again.
+    assert _crossing(grid, rates, 0.2).tolist() == pytest.approx([1.5, 0.0, 4.0, 0.8])
+
+
+def test_pairs_of_drawn_groups_by_hand():
+    table = np.array([[2.0, 3.0], [3.0, 4.0]])
+    # Once each: 2 + 4 + 3 + 3. The first twice: its inner pairs twice, across none.
+    assert _pairs(np.array([[1.0, 1.0], [2.0, 0.0]]), table).tolist() == [12, 4]
+
+
+def test_few_classes_have_no_interval():
+    rates = rates_around(SMALL, LABELS, 0.2, None)
+    assert np.isnan(list(intervals(rates, 0.2, None).values())).all()
+
+
+def test_duplicates_and_perfect_classes():
+    embeddings = np.repeat(np.eye(12), 3, axis=0)
+    labels = np.repeat(np.arange(12), 3)
+    found = advise(embeddings, labels, far=0.01)
+    # All pairs of different classes are equally far, so any rate accepts all of them.
+    assert found.distance == pytest.approx(math.sqrt(2), abs=1e-6)
+    assert found.rates["far"] == {"value": 1, "interval": (1, 1)}
+    assert found.rates["frr"]["value"] == 0
+    found = advise(embeddings, labels, frr=0.01)
+    assert (found.distance, found.rates["far"]["value"]) == (0, 0)
+    assert found.missed == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give either"),
+        ({"far": 0.1, "frr": 0.1}, "give either"),
+        ({"far": 0.0}, "--far is 0; give a rate between 0 and 1"),
+        ({"frr": 1.0}, "--frr is 1; give a rate between 0 and 1"),
+        ({"far": math.nan}, "--far is nan"),
+    ],
+)
+def test_rates_that_make_no_sense(options, message):
+    with pytest.raises(UserError, match=message):
+        advise(SMALL, LABELS, **options)
+
+
+@pytest.mark.parametrize("labels", [np.zeros(9, int), np.arange(9)])
+def test_without_positives_or_negatives(labels):
+    with pytest.raises(UserError, match="OPIS needs"):
+        advise(SMALL, labels, far=0.1)
+
+
+# --- names, text, page ---------------------------------------------------------------------------
+
+
+def test_names_from_the_file_or_a_manifest(tmp_path):
+    file, manifest = tmp_path / "e.npz", tmp_path / "m.csv"
+    np.savez(file, embeddings=SMALL, labels=LABELS)
+    assert class_names(file, LABELS, None) == {}
+    names = np.array([f"bird {label}" for label in LABELS])
+    np.savez(file, embeddings=SMALL, labels=LABELS, class_names=names)
+    assert class_names(file, LABELS, None)[9] == "bird 9"
+    manifest.write_text("path,label,class_name\na.jpg,9,Finch\n")
+    assert class_names(file, LABELS, manifest) == {9: "Finch"}
+    np.savez(file, embeddings=SMALL, labels=LABELS, class_names=names[:3])
+    with pytest.raises(UserError, match=r"class_names has shape \(3,\) but labels \(9,\)"):
+        class_names(file, LABELS, None)
+
+
+def test_text_says_it_all():
+    found = advise(SMALL, LABELS, far=0.2, names={9: "<Finch & co>"})
+    shown = text(found)
+    assert "One threshold for a false accept rate of 20 %" in shown
+    assert "9 images of 4 classes" in shown
+    assert f"accept if distance <= {found.distance:.6f}" in shown
+    assert f"or if cosine >= {found.cosine:.6f}" in shown
+    assert "false accept rate, all pairs: 20.7 %" in shown
+    assert "<Finch & co>" in shown
+    assert "class 7" in shown
+    assert "[" not in shown.partition("Brackets")[0]
+    assert "[" in text(advise(*clusters(), far=0.05)).partition("Brackets")[0]
+
+
+class Cells(HTMLParser):
+    def __init__(self, source):
+        super().__init__()
+        self.cells, self.open = [], []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        if tag in ("td", "th"):
+            self.cells.append("")
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if {"td", "th"} & set(self.open):
+            self.cells[-1] += data
+
+
+def test_page_is_whole_and_escapes_names():
+    found = advise(SMALL, LABELS, far=0.2, names={9: "<Finch & co>"})
+    source = page(found, "<file>.npz")
+    parsed = Cells(source)
+    assert parsed.open == []
+    assert "<Finch & co>" in parsed.cells
+    assert f"{found.distance:.6f}" in parsed.cells
+    assert "&lt;file&gt;.npz" in source
+    assert "http" not in source
+    assert "<script" not in source
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, str(ROOT / "src/threshold.py"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_command_prints_and_writes(tmp_path):
+    embeddings, labels = clusters()
+    np.savez(tmp_path / "e.npz", embeddings=embeddings.astype(np.float16), labels=labels)
+    arguments = ("--embeddings", tmp_path / "e.npz", "--far", 0.05, "--out", tmp_path / "out")
+    done = run(*arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "threshold.json",
+        "threshold.html",
+    }
+    found = json.loads((tmp_path / "out/threshold.json").read_text())
+    assert f"distance <= {found['distance']:.6f}" in done.stdout
+    assert found["rate"] == 0.05
+    assert len(found["distance_interval"]) == 2
+    assert set(found["worst"]["far"][0]) == {"label", "name", "images", "far", "frr"}
+    assert len(found["provenance"]["embeddings_sha256"]) == 64
+    assert f"{found['distance']:.6f}" in (tmp_path / "out/threshold.html").read_text()
+    assert run(*arguments[:4]).stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--far", "2"), "--far is 2; give a rate"),
+        (("--far", "0.1", "--names", "nothing.csv"), "nothing.csv does not exist"),
+        ((), "one of the arguments --far --frr is required"),
+        (("--far", "0.1", "--frr", "0.1"), "not allowed with argument"),
+    ],
+)
+def test_command_says_in_one_line_what_is_wrong(tmp_path, arguments, message):
+    np.savez(tmp_path / "e.npz", embeddings=SMALL, labels=LABELS)
+    done = run("--embeddings", tmp_path / "e.npz", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_json_of_few_classes_has_no_nan(tmp_path):
+    found = advise(SMALL, LABELS, far=0.2).to_json()
+    json.dumps(found, allow_nan=False)
+    assert found["rates"]["far"]["interval"] is None
+    assert advice.QUANTILES[0] == 0

@@ -1,0 +1,118 @@
+"""What every loss keeps: each file in the losses folder, the regularizer, and files of your own.
+
+A new file in the folder is tested as it stands. For a loss kept elsewhere:
+`LOSS_FILES=my_loss.py pytest tests/test_loss_contract.py` (several, separated as in PATH).
+"""
+
+import inspect
+import os
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tcmbench.losses import available_losses, load_loss
+from tcmbench.regularizers.tcm import TCM
+from tcmbench.similarity import similarity_matrix
+from tests.losses import references as reference
+
+OWN_FILES = [Path(name) for name in os.environ.get("LOSS_FILES", "").split(os.pathsep) if name]
+LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
+
+
+def build(case):
+    torch.manual_seed(0)  # a loss may have weights of its own
+    if case == "regularizers/tcm":
+        return TCM()
+    return load_loss(case.stem, {}, case) if isinstance(case, Path) else load_loss(case, {})
+
+
+@pytest.fixture(params=[*available_losses(), "regularizers/tcm", *OWN_FILES], ids=str)
+def loss(request):
+    return build(request.param)
+
+
+@pytest.fixture
+def rows():
+    return reference.unit_rows(len(LABELS), dtype=torch.float32).requires_grad_()
+
+
+def takes_similarity(loss):
+    return "similarity" in inspect.signature(loss.forward).parameters
+
+
+def test_value_and_gradient_are_finite_and_not_0(loss, rows):
+    value = loss(rows, LABELS)
+    assert value.shape == ()
+    assert value.dtype == torch.float32
+    value.backward()
+    assert value.isfinite()
+    assert rows.grad.isfinite().all()
+    assert rows.grad.any()
+
+
+@settings(deadline=None, max_examples=10)
+@given(order=st.permutations(range(len(LABELS))))
+@pytest.mark.parametrize("case", [*available_losses(), "regularizers/tcm", *OWN_FILES], ids=str)
+def test_the_order_of_rows_does_not_matter(case, order):
+    loss, rows = build(case), reference.unit_rows(len(LABELS), dtype=torch.float32)
+    wanted = loss(rows, LABELS).item()
+    assert loss(rows[order], LABELS[order]).item() == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+
+
+def test_a_given_similarity_changes_nothing(loss, rows):
+    if not takes_similarity(loss):
+        pytest.skip("this loss takes no similarity")
+    other = rows.detach().clone().requires_grad_()
+    own, given_one = loss(rows, LABELS), loss(other, LABELS, similarity=similarity_matrix(other))
+    own.backward()
+    given_one.backward()
+    assert torch.equal(own, given_one)
+    assert torch.equal(rows.grad, other.grad)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [torch.arange(len(LABELS)), torch.zeros_like(LABELS)],
+    ids=["no_positive", "one_class"],
+)
+def test_a_batch_without_positives_or_negatives_trains_on(loss, rows, labels):
+    value = loss(rows, labels)
+    value.backward()
+    assert value.isfinite()
+    assert rows.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_input_is_computed_in_float32(loss, rows, dtype):
+    half = rows.detach().to(dtype).requires_grad_()
+    value = loss(half, LABELS)
+    value.backward()
+    assert value.dtype == torch.float32
+    assert half.grad.isfinite().all()
+    torch.testing.assert_close(value, loss(half.float(), LABELS))
+    if takes_similarity(loss):
+        assert loss(half, LABELS, similarity=half @ half.T).dtype == torch.float32
+
+
+def test_autocast_changes_nothing(loss, rows):
+    wanted = loss(rows, LABELS)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = loss(rows, LABELS)
+        got.backward()
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, wanted)
+
+
+def test_two_calls_agree_to_the_last_bit(loss, rows):
+    values = [loss(rows, LABELS) for _ in range(2)]
+    gradients = [torch.autograd.grad(value, rows)[0] for value in values]
+    assert torch.equal(*values)
+    assert torch.equal(*gradients)
+
+
+def test_the_docstring_names_its_source(loss):
+    assert re.search(r"arXiv|doi\.org|https?://", type(loss).__doc__ or "")
