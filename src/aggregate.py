@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Write the tables; name on standard error each run that found no partner."""
-    from tcmbench.tables import write_tables
+    from tcmbench.tables.write import write_tables
 
     notes = write_tables(
         arguments.runs, arguments.suite, arguments.out, arguments.paper, arguments.published

@@ -19,8 +19,8 @@ from tcmbench.claims.comparisons import findings
 from tcmbench.claims.write import judged
 from tcmbench.common.errors import UserError
 from tcmbench.statistics import paired_t_interval
-from tcmbench.tables import write_tables
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES
+from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
 from tests.tables.run_folders import write_pair
 

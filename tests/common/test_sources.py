@@ -39,6 +39,13 @@ def test_a_loss_brings_its_helpers() -> None:
     }
 
 
+def test_a_page_depends_on_the_templates_and_a_training_does_not() -> None:
+    templates = {"tcmbench/templates/base.html", "tcmbench/templates/base.css"}
+    assert names(SRC / "page.py") >= templates | {"tcmbench/templates/index.js"}
+    assert names(SRC / "aggregate.py") >= templates | {"tcmbench/templates/comparisons.tex"}
+    assert not templates & (names(SRC / "train.py") | names(SRC / "figures.py"))
+
+
 def test_what_changes_no_number_is_left_out() -> None:
     for script in SRC.glob("*.py"):
         assert not names(script) & {

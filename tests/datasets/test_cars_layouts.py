@@ -134,7 +134,7 @@ def test_the_manifest_is_the_same_for_every_order_of_members_and_rows(
         dice = random.Random(seed)
         for images in turned.values():
             dice.shuffle(images)
-        monkeypatch.setattr("layouts.CARS_FOLDERS", turned)
+        monkeypatch.setattr("tests.datasets.layouts.CARS_FOLDERS", turned)
         archives = MAKERS[layout]() if layout == "images" else MAKERS[layout](turned)
         for name, members in archives.items():
             if not isinstance(members, bytes):

@@ -206,7 +206,15 @@ def test_unusable_k():
 
 @pytest.mark.parametrize(
     "name",
-    ["gallery", "gallery_rates", "cosines", "class_recall", "approximate", "modular", "pml"],
+    [
+        "search.gallery",
+        "search.gallery_rates",
+        "search.approximate",
+        "engine.cosines",
+        "class_recall",
+        "modular",
+        "pml",
+    ],
 )
 def test_examples_in_docstrings(name):
     outcome = doctest.testmod(importlib.import_module(f"tcmbench.metrics.{name}"))

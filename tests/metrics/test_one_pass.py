@@ -329,7 +329,7 @@ def test_engines_count_the_same_integers(seed, threads, side):
 
 @pytest.mark.parametrize("path", ["numba_engine", "torch_engine"])
 def test_counts_beyond_32_bits_have_room(monkeypatch, path):
-    part = importlib.import_module(f"tcmbench.metrics.{path}")
+    part = importlib.import_module(f"tcmbench.metrics.engine.{path}")
     counter = NumbaCounter if path == "numba_engine" else TorchCounter
     narrow = tiles(5, counter)[-1].by_group
     monkeypatch.setattr(part, "most", lambda rows: 2**31)

@@ -11,7 +11,7 @@ import pytest
 
 from tcmbench.common.errors import UserError
 from tcmbench.plots import curves, style, summary, utility
-from tcmbench.tables import write_tables
+from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
 from tests.tables.run_folders import CUB, write_pair, write_utility
 

@@ -7,9 +7,9 @@ from scipy import stats
 
 from tcmbench.common.errors import UserError
 from tcmbench.statistics import opis_intervals, recall_interval
-from tcmbench.tables import write_tables
 from tcmbench.tables.frames import comparisons_frame
 from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.write import write_tables
 from tests.tables.run_folders import CUB, write_classes, write_pair, write_utility
 
 GRID = np.linspace(0.8, 1.0, 7)

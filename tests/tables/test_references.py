@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from tcmbench.common.errors import UserError
-from tcmbench.tables import write_tables
 from tcmbench.tables.references import PAPER, read_paper, read_published
+from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
 from tests.tables.run_folders import CUB, write_pair
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tcmbench.tables import write_tables
+from tcmbench.tables.write import write_tables
 from tests.tables.run_folders import write_pair
 from tests.tables.test_intervals import measured_pair
 from tests.tables.test_references import PUBLISHED, typed_in

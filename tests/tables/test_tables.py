@@ -14,11 +14,10 @@ from scipy import stats
 
 from tcmbench.common.errors import UserError
 from tcmbench.statistics import paired_t_interval
-from tcmbench.tables import write_tables
 from tcmbench.tables.cells import Metric, change, printed_lines, printed_metrics, signed
 from tcmbench.tables.frames import comparisons_frame, runs_frame
-from tcmbench.tables.latex import escape
 from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
 from tests.tables.run_folders import CUB, write_pair, write_run
 
@@ -323,10 +322,6 @@ def test_odd_names_are_escaped(tmp_path):
     text = page_of(tmp_path, folders, "tex")
     assert r"\textit{\textless{}i\textgreater{}\&}" in text
     assert r"net\textbar{}\_\$ & a\textbackslash{}b\{{*} &" in text
-
-
-def test_latex_line_break_takes_no_name_for_an_option():
-    assert escape("[x]*") == "{[}x]{*}"
 
 
 @pytest.mark.parametrize("suffix", ["html", "md", "tex"])

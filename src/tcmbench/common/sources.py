@@ -10,6 +10,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
+# Files that its modules read instead of importing them.
+TEMPLATES = PACKAGE / "templates"
 
 # These say, store or describe things or pick a GPU and never change a number: editing one re-runs
 # nothing.
@@ -31,7 +33,9 @@ INERT = frozenset(
 
 
 def sources(script: Path | str, skip: Collection[str] = ()) -> list[str]:
-    """Return the script and every module of the library it imports, directly or not, sorted.
+    """Return the script, every module of the library it imports, and the templates it may fill.
+
+    Imports are followed through other modules; the files come sorted.
 
     Args:
         script: a Python file, of this project or of a user's.
@@ -45,6 +49,8 @@ def sources(script: Path | str, skip: Collection[str] = ()) -> list[str]:
         if path not in found and path not in INERT and path.parent not in skipped:
             found.add(path)
             waiting.extend(_imported_files(path))
+    if any(path.parent == TEMPLATES for path in found):
+        found |= {path for path in TEMPLATES.iterdir() if path.is_file()}
     return sorted(str(path) for path in found)
 
 

@@ -1,11 +1,10 @@
 """Measured embeddings as a table: one row a file."""
 
 from collections.abc import Sequence
-from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tcmbench import templates
 from tcmbench.entries.read import Entry
-from tcmbench.tables.document import document, notes_list, scrolled
 from tcmbench.tables.frames import OF_METRICS
 from tcmbench.tables.notes import settings
 
@@ -33,29 +32,25 @@ def entries_frame(entries: Sequence[Entry]) -> "pd.DataFrame":
     return pd.DataFrame(rows)
 
 
-def section(entries: Sequence[Entry]) -> str:
-    """Return the table and its notes as HTML, to be put into a page."""
+def entries_table(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return what the template of the table prints."""
     metrics = entries[0].measured.metrics
     worst = f"{100 * metrics['epsilon']:g}%-OPIS (×10⁻³) ↓"
-    titles = ("R@1 (%) ↑", "OPIS (×10⁻³) ↓", worst, "Calibration range", "Images", "Classes")
-    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
-    body = "\n".join(_row(entry) for entry in entries)
-    table = scrolled(
-        TITLE,
-        f'<thead><tr><th scope="col" class="name">Embeddings</th>{head}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>",
-    )
-    return f"{table}\n{notes_list([settings(metrics), *NOTES])}"
+    return {
+        "title": TITLE,
+        "header": ("R@1 (%) ↑", "OPIS (×10⁻³) ↓", worst, "Calibration range", "Images", "Classes"),
+        "rows": [(entry.title, _cells(entry.measured.metrics)) for entry in entries],
+        "sentences": [settings(metrics), *NOTES],
+    }
 
 
 def page(entries: Sequence[Entry]) -> str:
     """Return a whole page."""
-    return document(TITLE, section(entries))
+    return templates.html("entries.html", title=TITLE, entries=entries_table(entries))
 
 
-def _row(entry: Entry) -> str:
-    found = entry.measured.metrics
-    cells = (
+def _cells(found: dict[str, Any]) -> tuple[str, ...]:
+    return (
         f"{100 * found['recall_at_1']:.1f}",
         f"{1e3 * found['opis']:#.3g}".rstrip("."),
         f"{1e3 * found['epsilon_opis']:#.3g}".rstrip("."),
@@ -63,5 +58,3 @@ def _row(entry: Entry) -> str:
         f"{found['num_images']:,}",
         f"{found['num_classes']:,}",
     )
-    values = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row" class="name">{escape(entry.title)}</th>{values}</tr>'

@@ -1,13 +1,21 @@
-"""The figures of a suite inside the page, each with the caption of the report."""
+"""The figures of a suite inside the page, each with the caption of the report.
 
+The page may be sent alone, so it holds every figure: drawings of few strokes as vectors, the others
+as pixels at print resolution, with a link to their vectors.
+"""
+
+import io
+import os
 import re
-import struct
 from base64 import b64encode
-from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tcmbench.common.errors import UserError
 from tcmbench.tables.names import DATASETS, dataset_title
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # The order they come in; names that end in an underscore go on with a dataset.
 KINDS = {
@@ -23,38 +31,45 @@ KINDS = {
     "entries": "Utility of each class of embeddings made elsewhere",
 }
 VARIANTS = {"": "pair", "_base": "base", "_tcm": "tcm"}
-# Larger drawings are shown as pixels: thousands of lines make a page slow.
-LARGEST_SVG = 300_000
+# Larger drawings are shown as pixels, which are smaller and as sharp on paper.
+LARGEST_SVG = 60_000
+# Of pixels that WebP does not store smaller without loss: thin lines keep their colour.
+LOSSY: dict[str, Any] = {"quality": 60, "method": 6, "use_sharp_yuv": True}
 # Pixels of a .png for one of the page, and how much a figure may be enlarged.
 DENSITY, ENLARGED = 200 / 96, 1.4
-TOGGLE = """<fieldset class="toggle"><legend>Utility curves</legend>
-<label><input type="radio" name="tcm" value="pair" checked> base beside +TCM</label>
-<label><input type="radio" name="tcm" value="base"> base</label>
-<label><input type="radio" name="tcm" value="tcm"> +TCM</label></fieldset>"""
 
 
-def pictures(folder: Path, captions: Path, suite: str, scale: str) -> str:
-    """Return the figures that are in `folder`, in the order of `KINDS`, as HTML.
+def index_figures(
+    folder: Path, captions: Path, suite: str, scale: str, beside: Path
+) -> list[dict[str, Any]]:
+    """Return the figures that are in `folder`, in the order of `KINDS`, as their template prints.
 
     Args:
         folder: figures of the suite, as `src/figures.py` writes them.
         captions: folder with one .rst a figure.
         suite: its name.
         scale: `full` or `miniature`, for the names of datasets.
+        beside: folder of the page, from which the vector graphics are linked.
 
     Raises:
         UserError: a figure without its .png, or without a caption.
     """
     names = sorted((path.stem for path in folder.glob("*.svg")), key=_order)
     names = [name for name in names if not re.fullmatch(r"utility_.*_(base|tcm)", name)]
-    parts = []
+    kinds = []
     for kind, title in KINDS.items():
         chosen = [n for n in names if n == kind or (kind.endswith("_") and n.startswith(kind))]
-        if chosen:
-            figures = "\n".join(_figure(folder, name, captions, suite, scale) for name in chosen)
-            toggle = TOGGLE if kind == "utility_" else ""
-            parts.append(f"<h3>{escape(title)}</h3>\n{toggle}\n{figures}")
-    return "\n".join(parts)
+        figures = [
+            {
+                "name": name,
+                "caption": caption(name, captions, suite, scale),
+                "images": _images(folder / name, beside),
+            }
+            for name in chosen
+        ]
+        if figures:
+            kinds.append({"title": title, "switched": kind == "utility_", "figures": figures})
+    return kinds
 
 
 def caption(name: str, captions: Path, suite: str, scale: str) -> str:
@@ -86,32 +101,42 @@ def _order(name: str) -> tuple[int, str]:
     return (known.index(dataset) if dataset in known else len(known), name)
 
 
-def _figure(folder: Path, name: str, captions: Path, suite: str, scale: str) -> str:
-    text = caption(name, captions, suite, scale)
-    images = [
-        _image(folder / f"{name}{suffix}", text, f"variant {look}" if several else "")
-        for several in [(folder / f"{name}_base.svg").exists()]
+def _images(stem: Path, beside: Path) -> list[dict[str, Any]]:
+    """Return a figure in each look it comes in."""
+    several = stem.with_name(f"{stem.name}_base.svg").exists()
+    return [
+        _image(stem.with_name(f"{stem.name}{suffix}"), look if several else "", beside)
         for suffix, look in VARIANTS.items()
         if several or look == "pair"
     ]
-    return (
-        f'<figure id="{escape(name)}">\n{"".join(images)}\n'
-        f"<figcaption>{escape(text)}</figcaption>\n</figure>"
-    )
 
 
-def _image(stem: Path, text: str, look: str) -> str:
+def _image(stem: Path, look: str, beside: Path) -> dict[str, Any]:
+    from PIL import Image
+
     vector, pixels = (stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png"))
     if not pixels.exists():
         raise UserError(f"{pixels} does not exist; draw it again with src/figures.py")
-    content = pixels.read_bytes()
-    width, height = (round(side / DENSITY) for side in struct.unpack(">II", content[16:24]))
-    kind = "png"
-    if vector.stat().st_size <= LARGEST_SVG:
-        content, kind = vector.read_bytes(), "svg+xml"
-    return (
-        f'<div class="picture {look}" tabindex="0" role="region" aria-label="{stem.name}">'
-        f'<img loading="lazy" width="{width}" height="{height}" alt="{escape(text)}" '
-        f'style="width:{round(width * ENLARGED)}px" '
-        f'src="data:image/{kind};base64,{b64encode(content).decode()}"></div>'
-    )
+    with Image.open(pixels) as image:
+        width, height = (round(side / DENSITY) for side in image.size)
+        small = vector.stat().st_size <= LARGEST_SVG
+        kind, content = ("svg+xml", vector.read_bytes()) if small else ("webp", _webp(image))
+    return {
+        "name": stem.name,
+        "look": look,
+        "width": width,
+        "height": height,
+        "shown": round(width * ENLARGED),
+        "source": f"data:image/{kind};base64,{b64encode(content).decode()}",
+        "vector": Path(os.path.relpath(vector, beside)).as_posix(),
+    }
+
+
+def _webp(image: "Image.Image") -> bytes:
+    """Return the smaller of a lossless and a lossy copy: lines on white, and photographs."""
+    copies = []
+    for options in ({"lossless": True}, LOSSY):
+        file = io.BytesIO()
+        image.convert("RGB").save(file, "WEBP", **options)
+        copies.append(file.getvalue())
+    return min(copies, key=len)

@@ -1,8 +1,6 @@
-"""Where each run comes from: the facts of its run.json, folded away until asked for."""
+"""Where each run comes from: the facts of its run.json."""
 
 import json
-from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 from tcmbench.page.names import anchor, run_title
@@ -12,23 +10,15 @@ from tcmbench.tables.runs import MeasuredRun
 DRAWN = ("epochs", "loss_curve")
 
 
-def records(runs: Iterable[MeasuredRun]) -> str:
-    """Return one folded section a run, each with the identifier that `anchor` gives."""
-    return "\n".join(_record(run) for run in runs)
-
-
-def _record(run: MeasuredRun) -> str:
-    facts = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _facts(run) if value
-    )
+def index_run(run: MeasuredRun) -> dict[str, Any]:
+    """Return what the template of a run's section prints."""
     whole = {key: value for key, value in run.record.items() if key not in DRAWN}
-    text = json.dumps(whole, indent=1, ensure_ascii=False)
-    title = escape(run_title(run))
-    return (
-        f'<details class="run" id="{escape(anchor(run.folder))}">\n<summary>{title}</summary>\n'
-        f"<dl>{facts}</dl>\n<p>run.json, without the losses of its epochs:</p>\n"
-        f'<pre tabindex="0" aria-label="run.json of {title}">{escape(text)}</pre>\n</details>'
-    )
+    return {
+        "anchor": anchor(run.folder),
+        "title": run_title(run),
+        "facts": [(name, value) for name, value in _facts(run) if value],
+        "record": json.dumps(whole, indent=1, ensure_ascii=False),
+    }
 
 
 def _facts(run: MeasuredRun) -> list[tuple[str, str]]:

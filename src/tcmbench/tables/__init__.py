@@ -2,7 +2,3 @@
 
 It reads what runs left: no torch, no images, no training.
 """
-
-from tcmbench.tables.write import write_tables
-
-__all__ = ["write_tables"]

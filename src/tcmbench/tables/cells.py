@@ -36,6 +36,11 @@ class Metric:
         return ("base", "+TCM", "change", *self.extras)
 
     @property
+    def width(self) -> int:
+        """Number of its columns."""
+        return len(self.columns)
+
+    @property
     def heading(self) -> str:
         """Name, unit and the direction that is better."""
         return f"{self.title} ({self.unit}) {DOWN if self.lower_is_better else UP}"

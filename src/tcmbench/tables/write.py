@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from tcmbench.common.files import atomic_path
 from tcmbench.tables.cells import printed_lines, printed_metrics
 from tcmbench.tables.frames import comparisons_frame, runs_frame
-from tcmbench.tables.latex import latex
 from tcmbench.tables.markdown import markdown
 from tcmbench.tables.notes import table_notes
-from tcmbench.tables.page import page
 from tcmbench.tables.references import add_references, read_paper, read_published
+from tcmbench.tables.rendered import latex, page
 from tcmbench.tables.runs import pair, read_runs
 
 if TYPE_CHECKING:
