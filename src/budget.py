@@ -31,19 +31,13 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Print the table."""
-    import yaml
-
     from tcmbench import datasets
     from tcmbench.config.check import check
+    from tcmbench.config.reading import read_config
     from tcmbench.losses import available_losses
     from tcmbench.training.budget import costs, table
 
-    try:
-        raw = yaml.safe_load(arguments.config.read_text())
-    except (FileNotFoundError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{arguments.config} cannot be read ({error}); name it by --config"
-        ) from None
+    raw = read_config(arguments.config)
     if arguments.suite:
         raw["suite"] = arguments.suite
     config = check(raw, datasets.names(), available_losses())

@@ -73,7 +73,7 @@ def parsed() -> argparse.Namespace:
 
 def settings_of(backbone: str, loss: str, options: argparse.Namespace, images: Path) -> Settings:
     """The SOP recipe of config.yaml with TCM, on other images."""
-    raw = yaml.safe_load((SCHEMA.parents[3] / "config.yaml").read_text())
+    raw = yaml.safe_load((SCHEMA.parents[2] / "config.yaml").read_text())
     raw["suite"] = "quick" if backbone.startswith("test_") else "paper"
     config = check(raw, datasets.names(), available_losses())
     values = train_config(config, Run("sop", backbone, loss, "tcm", 0))

@@ -15,6 +15,7 @@ sys.path.append(str(SRC))
 from tcmbench import datasets
 from tcmbench.common import machine
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
+from tcmbench.config.reading import read_config
 from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
 from tcmbench.losses import available_losses
@@ -25,6 +26,8 @@ from tcmbench.common.sources import sources
 from tcmbench.common.watch import RunWatcher
 
 try:
+    for file in workflow.configfiles:
+        read_config(Path(file))
     config = check(config, datasets.names(), available_losses())
     RUNS = runs(config)
     TRAIN_CONFIGS = {run: train_config(config, run) for run in RUNS}

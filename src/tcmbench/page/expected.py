@@ -5,6 +5,7 @@ from pathlib import Path
 from tcmbench import datasets
 from tcmbench.common.errors import UserError, nearest
 from tcmbench.config.check import check, runs
+from tcmbench.config.reading import read_config
 
 
 def expected_folders(path: Path, suite: str) -> list[Path]:
@@ -17,14 +18,9 @@ def expected_folders(path: Path, suite: str) -> list[Path]:
     Raises:
         UserError: the file is missing or wrong, or has no such suite.
     """
-    import yaml
-
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; name the run folders instead") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML ({error}); repair it") from None
+    if not path.is_file():
+        raise UserError(f"{path} does not exist; name the run folders instead")
+    raw = read_config(path)
     # Whether each loss is there is for the training to check: looking takes torch.
     losses = raw.get("losses", {}) if isinstance(raw, dict) else {}
     config = check(raw, datasets.names(), losses)
