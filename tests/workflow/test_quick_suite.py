@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import time
 from pathlib import Path
 
@@ -114,10 +115,16 @@ def test_report_holds_table_curves_and_texts(quick: QuickSuite) -> None:
 
 
 def test_page_holds_everything(quick: QuickSuite) -> None:
-    page = (quick.checkout.folder / "results/index.html").read_text()
+    file = quick.checkout.folder / "results/index.html"
+    page = file.read_text()
     assert "All 32 runs are done." in page
     assert page.count('<details class="run"') == 32
     assert page.count("<figure id=") == 2 + 4 * 4
+    assert file.stat().st_size < 3_000_000, "light enough to be sent"
+    vectors = re.findall(r'href="(figures/quick/[^"]+\.svg)"', page)
+    # Utility curves come in three looks.
+    assert len(vectors) == 2 + 4 * 3 + 4 * 3
+    assert all((file.parent / vector).is_file() for vector in vectors)
 
 
 def test_memory_stays_below_six_gigabytes(quick: QuickSuite) -> None:
