@@ -22,6 +22,7 @@ class Refuse:
 sys.meta_path.insert(0, Refuse())
 sys.path.insert(0, sys.argv[1])
 import numpy as np, torch
+from tcmbench.errors import UserError
 from tcmbench.losses.recall_at_k import RecallAtK
 from tcmbench.losses.smooth_ap import SmoothAP
 from tcmbench.metrics import cosine_to_distance, evaluate_all_pairs, map_at_r, opis
@@ -33,6 +34,9 @@ from tcmbench.regularizers.tcm import TCM
 rows = np.random.default_rng(0).standard_normal((40, 8))
 labels = np.repeat(np.arange(10), 4)
 assert 0 <= opis(rows, labels).opis
+try: opis(rows, labels[1:])
+except UserError: pass
+else: raise AssertionError("accepted")
 assert recall_at_k(rows, labels)[1] <= 1 and map_at_r(rows, labels) <= 1
 assert evaluate_all_pairs(rows, labels).recall == recall_at_k(rows, labels)
 sets = (rows[:9], labels[:9], rows[9:], labels[9:])
