@@ -8,49 +8,45 @@ RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
-.PHONY: quick test setup lint unit docs budget check-links lock
+.DEFAULT_GOAL := help
+.PHONY: help quick report test setup lint unit docs budget check-links lock
 
-# The quick suite, to its report; a second call finds everything done.
-quick: setup
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+quick: setup ## the quick suite, to its report; a second call finds everything done
 	$(RUN) snakemake --cores $(CORES) --config suite=quick --rerun-incomplete --quiet rules host
 	@test $(REPORT) -nt $(TABLE) || $(MAKE) --no-print-directory report
 
-.PHONY: report
-report: setup
+report: setup ## Snakemake's report of the quick suite
 	$(RUN) snakemake --config suite=quick --report $(REPORT) --report-stylesheet report/report.css --quiet
 	@echo "table:  results/tables/quick/comparisons.md"
 	@echo "report: $(REPORT)"
 	@echo "page:   results/index.html"
 
-# Everything that has to hold before a change is merged.
-test: setup lint
+test: setup lint ## lint and all tests; has to pass before a change is merged
 	$(RUN) python -m pytest
 
-lint: setup
+unit: setup ## tests without those that run whole workflows, about two minutes
+	$(RUN) python -m pytest -m "not workflow"
+
+lint: setup ## ruff, mypy, snakefmt and Snakemake's own lint
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
 
-# Without the tests that run whole workflows: about two minutes.
-unit: setup
-	$(RUN) python -m pytest -m "not workflow"
+docs: setup ## the table of configuration keys in docs/, from the schema
+	$(RUN) python src/config_table.py --write docs/configuration.md
 
-# README's table of configuration keys, from the schema.
-docs: setup
-	$(RUN) python src/config_table.py --write README.md
-
-# Whether every mirror still has its file; needs the network, downloads nothing.
-check-links: setup
+check-links: setup ## ask every mirror for its file, without downloading; needs the network
 	$(RUN) python src/check_links.py
 
-# GPU-hours of the paper's suite from measured rates, or from assumed ones:
-# make budget RATES=resnet50=3000,vit_b16=1200
-budget: setup
+budget: setup ## GPU-hours of the paper suite, run by run; RATES=resnet50=3000,vit_b16=1200 assumes rates
 	$(RUN) python src/budget.py $(if $(RATES),--rates $(RATES))
 
-setup: $(READY)
+setup: $(READY) ## the private environment in .venv, from requirements.lock
 
 # `venv --without-pip` and `pip --python` also work where Debian splits ensurepip off.
 $(READY): requirements.lock
@@ -62,7 +58,6 @@ $(READY): requirements.lock
 	$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet --no-deps --require-hashes -r requirements.lock
 	touch $(READY)
 
-# Newest versions within pyproject's ranges, with hashes and without addresses.
-lock: setup
+lock: setup ## newest versions within the ranges of pyproject.toml, with hashes and without addresses
 	$(RUN) uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-header --quiet --upgrade --output-file requirements.lock

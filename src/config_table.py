@@ -1,6 +1,6 @@
 """Print the table of configuration keys, from the schema that checks them.
 
-python src/config_table.py [--write README.md]
+python src/config_table.py [--write docs/configuration.md]
 """
 
 import argparse
@@ -75,7 +75,7 @@ def _rows(part: dict[str, Any], prefix: str, root: dict[str, Any]) -> Iterator[t
 
 
 def _default(value: dict[str, Any]) -> str:
-    if "properties" in value:  # each of its keys has its own
+    if "properties" in value and value.get("default") is not None:  # each of its keys has its own
         return ""
     return f"`{_plain(value['default'])}`" if "default" in value else ""
 
@@ -92,6 +92,8 @@ def _values(value: dict[str, Any], root: dict[str, Any], plural: str = "") -> st
         return f"{value.get('maxItems', 'list of')} {_values(value['items'], root, 's')}"
     if isinstance(value.get("additionalProperties"), dict):
         return "mapping by name"
+    if isinstance(value["type"], list):
+        return " or ".join(_values(value | {"type": one}, root) for one in value["type"])
     noun = "mapping" if value["type"] == "object" else value["type"]
     return f"{noun}{plural}{_bounds(value)}"
 
@@ -106,6 +108,8 @@ def _plain(value: Any) -> str:
     """Write a value as YAML does on one line."""
     if isinstance(value, bool):
         return str(value).lower()
+    if value is None:
+        return "null"
     if isinstance(value, list):
         return f"[{', '.join(_plain(item) for item in value)}]"
     return str(value)

@@ -73,7 +73,7 @@ def _sentence(error: Any) -> str:
     if error.validator == "type":
         return (
             f"config.yaml key '{where}' must be of type {error.validator_value}, "
-            f"not {error.instance!r}; {error.schema.get('description', 'see the README')}"
+            f"not {error.instance!r}; {error.schema.get('description', 'see docs/configuration.md')}"
         )
     name = where or "(top level)"
-    return f"config.yaml key '{name}' is wrong: {error.message}; see the README's table"
+    return f"config.yaml key '{name}' is wrong: {error.message}; see docs/configuration.md"
