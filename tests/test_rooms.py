@@ -1,7 +1,8 @@
-"""CONTRIBUTING's table of rooms holds: which rooms there are, who imports whom, and what none knows."""
+"""CONTRIBUTING's table of rooms holds: which there are, who imports whom, what none may know."""
 
 import ast
 import functools
+import importlib.util
 import re
 from collections.abc import Iterator
 
@@ -114,15 +115,13 @@ def test_a_room_does_not_know(room: str, name: str) -> None:
 def _is(module: str, name: str) -> bool:
     """Say whether a module is the package, lies in the room, or is a plug-in of `folder/*`."""
     if name.endswith("/*"):
-        plain = module.rpartition(".")[2] not in ("base", name[:-2])
-        return plain and room_of(module) == name[:-2] and not module.rpartition(".")[2][0] == "_"
+        room, last = name[:-2], module.rpartition(".")[2]
+        return room_of(module) == room and last not in (room, "base") and last[0] != "_"
     return name in (module, room_of(module)) or (room_of(module) or "").startswith(f"{name}/")
 
 
 def test_the_forbidden_names_exist() -> None:
     """A mistyped name would forbid nothing."""
-    import importlib.util
-
     for _, name in FORBIDDEN:
         room = name.removesuffix("/*")
         assert room in FLOOR or importlib.util.find_spec(name), name

@@ -1,4 +1,4 @@
-"""README's table of configuration keys, and the command that makes it."""
+"""The table of configuration keys, and the command that makes it."""
 
 import re
 from pathlib import Path
@@ -9,13 +9,16 @@ import yaml
 import config_table
 from tcmbench.common.errors import UserError
 from tcmbench.config.schema import load_schema
-from tests.documents.readme import README, region
+from tests.documents.pages import PAGES, region
 from tests.paths import ROOT
+
+PAGE = "docs/configuration.md"
 
 
 def test_the_configuration_table_is_generated():
-    wanted = config_table.fill(README, config_table.markdown(load_schema()), Path("README.md"))
-    assert wanted == README, "run `make docs`"
+    page = PAGES[PAGE]
+    wanted = config_table.fill(page, config_table.markdown(load_schema()), Path(PAGE))
+    assert wanted == page, "run `make docs`"
 
 
 def test_a_table_row_by_hand():
@@ -36,12 +39,19 @@ def test_a_table_row_by_hand():
                 },
             },
             "on": {"enum": [True, "auto"], "default": True, "description": "Switch."},
+            "cache": {
+                "type": ["object", "null"],
+                "default": None,
+                "properties": {"side": {"type": "integer"}},
+            },
         }
     }
     assert config_table.markdown(schema).splitlines()[2:] == [
         "| `suites` | mapping by name |  |  |",
         r"| `suites.<name>.sizes` | list of integers ≥ 2 | required | In pixels, a\|b. |",
         "| `on` | `true`, `auto` | `true` | Switch. |",
+        "| `cache` | mapping or null | `null` |  |",
+        "| `cache.side` | integer |  |  |",
     ]
 
 
@@ -51,7 +61,7 @@ def test_a_document_without_a_region_is_refused():
 
 
 def test_every_key_of_the_configuration_is_in_the_table():
-    rows = set(re.findall(r"^\| `([^`]+)`", region("config table"), re.MULTILINE))
+    rows = set(re.findall(r"^\| `([^`]+)`", region(PAGE, "config table"), re.MULTILINE))
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     assert set(config) <= rows
     for recipe in config["recipes"]:

@@ -71,9 +71,10 @@ def _sentence(error: Any) -> str:
         hint = nearest(str(error.instance), options)
         return f"config.yaml key '{where}' cannot be {error.instance!r}; {hint}"
     if error.validator == "type":
+        meaning = error.schema.get("description", "see docs/configuration.md")
         return (
             f"config.yaml key '{where}' must be of type {error.validator_value}, "
-            f"not {error.instance!r}; {error.schema.get('description', 'see docs/configuration.md')}"
+            f"not {error.instance!r}; {meaning}"
         )
     name = where or "(top level)"
     return f"config.yaml key '{name}' is wrong: {error.message}; see docs/configuration.md"
