@@ -1,7 +1,7 @@
 """What every loss keeps: each file in the losses folder, the regularizer, and files of your own.
 
 A new file in the folder is tested as it stands. For a loss kept elsewhere:
-`LOSS_FILES=my_loss.py pytest tests/test_loss_contract.py` (several, separated as in PATH).
+`LOSS_FILES=my_loss.py pytest tests/losses/test_loss_contract.py` (several, separated as in PATH).
 """
 
 import inspect
