@@ -9,7 +9,7 @@ REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help quick report test setup lint unit docs budget check-links lock
+.PHONY: help quick report test setup lint unit docs budget check-links lock envs
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -58,6 +58,19 @@ $(READY): requirements.lock
 	$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet --no-deps --require-hashes -r requirements.lock
 	touch $(READY)
 
+# All extras but faiss-gpu: it ships the folder of faiss-cpu.
+EXTRAS := train data fast faiss losses tensorboard metrics report workflow test dev
 lock: setup ## newest versions within the ranges of pyproject.toml, with hashes and without addresses
-	$(RUN) uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+	$(RUN) uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --universal --python-version 3.11 \
 	  --generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
+	@$(MAKE) --no-print-directory envs
+
+envs: setup ## the conda environments: what envs/*.in names and all that pip takes with it, as locked
+	@for file in envs/*.in; do \
+	  pins=$$($(RUN) uv pip compile $$file --constraint requirements.lock --universal \
+	    --python-version 3.12 --no-header --no-annotate --quiet) || exit 1; \
+	  { printf '%s\n' "# Written by \`make envs\` from $$(basename $$file) and requirements.lock, by pip: one set of" \
+	    "# builds with and without conda." "channels:" "  - conda-forge" "dependencies:" \
+	    "  - conda-forge::python=3.12" "  - conda-forge::pip" "  - pip:"; \
+	    sed 's/^/      - /' <<< "$$pins"; } > $${file%.in}.yaml; \
+	done

@@ -19,7 +19,7 @@ rule evaluate:
     benchmark:
         f"{RUN}/evaluate.benchmark.tsv"
     conda:
-        "../../envs/evaluate.yaml"
+        "../../envs/train.yaml"
     threads: THREADS
     resources:
         gpu=int(ON_GPU),

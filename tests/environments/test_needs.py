@@ -1,62 +1,35 @@
-"""One set of versions: what the lock, the conda environments, the ranges and the imports say."""
+"""The environments hold what commands, plug-ins and the configuration need."""
 
 import ast
 import re
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
+from tcmbench.common.machine import ENVIRONMENT_MB
 from tcmbench.common.sources import sources
+from tests.environments.pinned import ENVS, named, pins
 from tests.paths import ROOT
 
-ENVS = sorted((ROOT / "envs").glob("*.yaml"))
 LIBRARY = ROOT / "src/tcmbench"
 # Loaded by name, so that following imports does not find them.
 PLUGINS = {
     "data": ["datasets", "miniatures"],
     "train": ["losses", "regularizers"],
-    "evaluate": [],
     "report": [],
 }
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+# What a job needs where a switch of `training` is on.
+SWITCHES = {"compile": {"torch"}, "tensorboard": {"tensorboard"}}
 PACKAGE_OF = {
-    "faiss": "faiss-cpu",
+    "faiss": "faiss-gpu-cuvs",
     "PIL": "pillow",
     "huggingface_hub": "huggingface-hub",
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-LOCK = (ROOT / "requirements.lock").read_text()
-
-
-def locked(python):
-    """Version of each package on Linux, by name."""
-    environment = {"python_full_version": f"{python}.0", "sys_platform": "linux"}
-    entries = re.findall(r"^([a-z0-9].*?)\s*\\$", LOCK, re.MULTILINE)
-    wanted = [
-        requirement
-        for requirement in map(Requirement, entries)
-        if requirement.marker is None or requirement.marker.evaluate(environment)
-    ]
-    names = [canonicalize_name(requirement.name) for requirement in wanted]
-    assert len(names) == len(set(names)), "two versions for one Python"
-    return {
-        name: str(requirement.specifier).removeprefix("==")
-        for name, requirement in zip(names, wanted, strict=True)
-    }
-
-
-def pins(env):
-    (section,) = [
-        entry["pip"]
-        for entry in yaml.safe_load(env.read_text())["dependencies"]
-        if isinstance(entry, dict)
-    ]
-    return dict(pin.split("==") for pin in section)
 
 
 def scripts(env):
@@ -83,22 +56,13 @@ def imported(file):
 
 
 def test_every_stage_has_an_environment_and_every_environment_a_rule():
-    assert {env.stem for env in ENVS} == set(PLUGINS)
+    assert {env.stem for env in ENVS} == set(PLUGINS) == set(ENVIRONMENT_MB)
     named = {
         name
         for file in (ROOT / "workflow/rules").glob("*.smk")
         for name in re.findall(r"envs/(\w+)\.yaml", file.read_text())
     }
     assert named == set(PLUGINS)
-
-
-@pytest.mark.parametrize("env", ENVS, ids=lambda env: env.stem)
-def test_an_environment_pins_what_is_locked(env):
-    content = yaml.safe_load(env.read_text())
-    assert content["channels"] == ["conda-forge", "nodefaults"]
-    assert {"python=3.12", "pip"} <= {x for x in content["dependencies"] if isinstance(x, str)}
-    versions = locked("3.12")
-    assert pins(env) == {name: versions.get(name) for name in pins(env)}
 
 
 @pytest.mark.parametrize("env", ENVS, ids=lambda env: env.stem)
@@ -117,22 +81,12 @@ def test_an_environment_has_what_its_commands_import(env, monkeypatch):
     assert {PACKAGE_OF.get(name, name) for name in needed} <= pins(env).keys()
 
 
-def test_the_lock_has_hashes_and_no_addresses():
-    assert "://" not in LOCK
-    assert not re.search(r"^-|^\S+ @ ", LOCK, re.MULTILINE)
-    entries = re.split(r"^(?=[a-z0-9])", LOCK, flags=re.MULTILINE)[1:]
-    assert len(entries) > 50
-    for entry in entries:
-        assert re.match(r"[a-z0-9._-]+==\S+", entry), entry
-        assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry
-
-
-@pytest.mark.parametrize("python", ["3.11", "3.12"])
-def test_the_ranges_admit_what_is_locked(python):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
-    versions = locked(python)
-    for text in [*project["dependencies"], *(name for extra in extras for name in extra)]:
-        requirement = Requirement(text)
-        version = versions[canonicalize_name(requirement.name)]
-        assert version in requirement.specifier, f"{text} against {version}"
+def test_the_environment_has_what_the_configuration_can_ask_for():
+    wanted = {
+        entry["class"].partition(".")[0] for entry in CONFIG["losses"].values() if "class" in entry
+    }
+    assert wanted, "no loss of a package"
+    switches = {name for name, value in CONFIG["training"].items() if isinstance(value, bool)}
+    assert switches == SWITCHES.keys()
+    packages = {name.replace("_", "-") for name in wanted}.union(*SWITCHES.values())
+    assert packages <= named(ROOT / "envs/train.yaml")
