@@ -105,6 +105,7 @@ def command(arguments: argparse.Namespace) -> None:
         write_utility,
     )
     from tcmbench.metrics.map_search import chosen_search
+    from tcmbench.metrics.search.field_recall import is_searched
 
     if arguments.out.is_dir():
         raise UserError(f"--out {arguments.out} is a folder; name a file in it")
@@ -120,7 +121,8 @@ def command(arguments: argparse.Namespace) -> None:
             device = claim_kind(arguments.device)
             arguments.map_at_r = arguments.map_at_r or chosen_search(len(embeddings), device)
             points = CURVE_POINTS if curves else 0
-            asked = Asked(arguments.thresholds, arguments.map_at_r, points)
+            flat = is_searched(len(embeddings))
+            asked = Asked(arguments.thresholds, arguments.map_at_r, points, flat)
             check(embeddings, labels, device, asked, arguments.max_hours)
             metrics, found = measure(embeddings, labels, device, arguments)
             if curves:
@@ -142,13 +144,16 @@ def measure(
     from tcmbench.common.provenance import provenance
     from tcmbench.metrics import distance_to_cosine
     from tcmbench.metrics.map_search import searched_map_at_r
+    from tcmbench.metrics.search.field_recall import field_recall_at_1
 
     far = None if arguments.frr else tuple(arguments.far or FAR_RANGE)
     found = one_pass(embeddings, labels, device, arguments)
     result = found.consistency
+    field_recall, field_search = field_recall_at_1(embeddings, labels, device)
     files = {"embeddings": arguments.embeddings, "labels": arguments.labels}
     metrics = {
         "recall_at_1": found.recall[1],
+        "recall_at_1_faiss": field_recall,
         "recall_at_k": found.recall,
         **searched_map_at_r(embeddings, labels, arguments.map_at_r, device),
         **{name: getattr(result, name) for name in FROM_OPIS},
@@ -159,6 +164,7 @@ def measure(
         "beta": arguments.beta,
         "num_thresholds": arguments.thresholds,
         "provenance": provenance()
+        | {"faiss": field_search}
         | {f"{name}_sha256": sha256(file) for name, file in files.items() if file},
     }
     return metrics, found

@@ -23,6 +23,7 @@ DOOR = Path(evaluate.__file__)
 CURVES = ["class", "threshold", "utility", "sensitivity", "specificity"]
 KEYS = {
     "recall_at_1",
+    "recall_at_1_faiss",
     "recall_at_k",
     "map_at_r",
     "map_at_r_search",
@@ -104,6 +105,9 @@ def test_metrics_and_curves(tmp_path):
         for k in (1, 2, 4, 8, 10, 16, 32)
     }
     assert metrics["recall_at_1"] == metrics["recall_at_k"]["1"]
+    # No two of these images are nearly as far from a third.
+    assert metrics["recall_at_1_faiss"] == metrics["recall_at_1"]
+    assert metrics["provenance"]["faiss"]["index"] == "Flat"
     assert (metrics["far_range"], metrics["frr_range"]) == ([0.01, 0.1], None)
     assert (metrics["beta"], metrics["epsilon"], metrics["num_thresholds"]) == (1, 0.1, 101)
     assert (metrics["num_images"], metrics["num_classes"]) == (100, 9)

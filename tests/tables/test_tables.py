@@ -350,6 +350,23 @@ def test_notes_name_what_was_not_pretrained(tmp_path, weights, said):
     assert ("Start weights" in page_of(tmp_path, folders)) is said
 
 
+def test_notes_say_how_far_the_fields_recall_is(tmp_path):
+    how = {"index": "Flat", "device": "cpu", "package": "faiss-cpu", "version": "1.15.1"}
+    silent = page_of(tmp_path / "none", write_pair(tmp_path / "none"))
+    assert "flat index" not in silent
+    base, tcm = (
+        {"recall_at_1": 0.5, "recall_at_1_faiss": value, "provenance": {"faiss": how}}
+        for value in (0.5, 0.49975)
+    )
+    both = page_of(tmp_path / "both", write_pair(tmp_path / "both", base=base, tcm=tcm))
+    # 0.5 - 0.49975 is 0.025 points.
+    sentence = "(faiss-cpu 1.15.1 on cpu), it differs by at most 0.025 percentage points"
+    assert f"{sentence}." in both
+    without = {"recall_at_1_faiss": None, "provenance": {"faiss": None}}
+    one = page_of(tmp_path / "one", write_pair(tmp_path / "one", base=without, tcm=tcm))
+    assert f"{sentence} in 1 of 2 runs." in one
+
+
 def test_full_scale_is_no_miniature(tmp_path):
     page = page_of(tmp_path, write_pair(tmp_path, base={"frr_range": None}))
     assert "miniature" not in page

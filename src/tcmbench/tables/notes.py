@@ -58,6 +58,7 @@ def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite:
         "Selection: the weights after the last epoch; no test image chooses anything.",
         _networks(runs),
         settings(first.metrics),
+        *_field_recall(runs),
         *_random_starts(runs),
         *(text for kind, text in KINDS.items() if (frame["interval"] == kind).any()),
         *(text for column, text in REFERENCES.items() if column in frame),
@@ -105,6 +106,27 @@ def settings(metrics: dict[str, Any]) -> str:
         f"test pairs; K = {metrics['num_thresholds']} thresholds; β = {metrics['beta']:g}; "
         f"{worst}%-OPIS sets the worst {worst} % of the classes against the rest."
     )
+
+
+def _field_recall(runs: Iterable[MeasuredRun]) -> list[str]:
+    """Say how far R@1 is from what the field's usual search finds, where that was asked."""
+    metrics = {run.folder: run.metrics for run in runs}.values()
+    # One run may stand in several comparisons, and without faiss there is no such number.
+    both = [one for one in metrics if one.get("recall_at_1_faiss") is not None]
+    if not both:
+        return []
+    largest = max(abs(one["recall_at_1_faiss"] - one["recall_at_1"]) for one in both)
+    searches = sorted({_search(one["provenance"]["faiss"]) for one in both})
+    some = "" if len(both) == len(metrics) else f" in {len(both)} of {len(metrics)} runs"
+    return [
+        "R@1 is exact. As the field computes it, in float32 with a flat index, the own image left "
+        f"out by its index ({'; '.join(searches)}), it differs by at most {100 * largest:.2g} "
+        f"percentage points{some}."
+    ]
+
+
+def _search(how: dict[str, str]) -> str:
+    return f"{how['package']} {how['version']} on {how['device']}"
 
 
 def _networks(runs: Iterable[MeasuredRun]) -> str:

@@ -26,11 +26,15 @@ _LARGE = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for: thresholds, the search for MAP@R, points of curves over all distances."""
+    """What is asked for: thresholds, the search for MAP@R, points of curves over all distances.
+
+    `flat` says whether faiss's full search is asked for beside the exact one.
+    """
 
     thresholds: int
     search: str = "exact"
     curves: int = 0
+    flat: bool = False
 
     @property
     def exact_map(self) -> bool:
@@ -90,9 +94,12 @@ def estimate(work: Work, machine: Machine) -> Estimate:
     elif work.asked.search == "faiss":
         # All of the matrix; an inverted file goes over a small part, and is built for a while.
         seconds += product * (2 if work.count <= FULL_SEARCH else 0.2)
+    seconds += 2 * product * work.asked.flat
     rows = work.count * (4 * work.width + _BYTES_AN_IMAGE)
     points = work.asked.thresholds + work.asked.curves
     memory = rows + _TABLES + work.classes * points * _BYTES_A_CURVE_POINT
+    # Faiss has queries and gallery side by side, and its own copy of the gallery.
+    memory += 3 * rows * work.asked.flat
     return Estimate(seconds, memory, rows + _GPU_TILES if machine.device == "cuda" else None)
 
 

@@ -65,8 +65,8 @@ def approximate_retrieval(
         index: faiss factory string. By default "Flat", the full search, up to 262,144 images, and
             "IVF{n},Flat" with n = 4 sqrt(G) cells beyond.
         probes: cells of an inverted file visited for a query.
-        gpu: search on all GPUs, at most 2,048 neighbours deep; by default where this faiss is built
-            for it and that is deep enough.
+        gpu: search on torch's current GPU, at most 2,048 neighbours deep; by default where this
+            faiss is built for it and that is deep enough.
         sample: queries searched exactly as well, to report the agreement.
 
     Raises:

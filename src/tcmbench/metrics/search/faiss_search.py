@@ -1,8 +1,10 @@
-"""A faiss index over a gallery, on the CPU or on GPUs; faiss is imported when one is built."""
+"""A faiss index over a gallery, on the CPU or a GPU; faiss is imported when one is built."""
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tcmbench.common.errors import UserError
@@ -11,6 +13,8 @@ from tcmbench.metrics.search.sides import TwoSides
 #: Up to so many images a full search is a matter of minutes.
 FULL_SEARCH = 1 << 18
 _DEEPEST_ON_GPU = 2048
+#: The packages that hold faiss, all in a folder of the same name.
+BUILDS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs")
 
 Indices = NDArray[np.int64]
 
@@ -27,11 +31,11 @@ class FaissSearch:
         sides: queries and gallery, on the CPU.
         name: factory string.
         probes: cells of an inverted file visited for a query.
-        gpu: whether on GPUs; None for where faiss sees one and `depth` allows it.
+        gpu: whether on torch's current GPU; None for where faiss sees one and `depth` allows it.
         depth: neighbours that will be asked for, at most.
 
     Raises:
-        UserError: faiss is missing, knows no such index, or sees no GPU.
+        UserError: faiss is missing or there twice, knows no such index, or sees no GPU.
     """
 
     def __init__(
@@ -47,8 +51,8 @@ class FaissSearch:
         self.left_out = int((own >= 0).any())
         self.most = len(source) - self.left_out
         faiss = _faiss()
-        on_gpu = _on_gpu(faiss, gpu, min(depth, self.most) + self.left_out)
-        self.index = _built(faiss, name, self.unit[sides.gallery], probes, on_gpu)
+        self.on_gpu = _on_gpu(faiss, gpu, min(depth, self.most) + self.left_out)
+        self.index = _built(faiss, name, self.unit[sides.gallery], probes, self.on_gpu)
 
     def __call__(self, queries: Indices, count: int) -> Indices:
         """Return [q, count] neighbours without the query's own image; -1 where none was found."""
@@ -69,7 +73,31 @@ def _faiss() -> Any:
         raise UserError(
             "approximate retrieval needs faiss; install it with `pip install faiss-cpu`"
         ) from None
+    installed_build()
     return faiss
+
+
+def installed_build() -> tuple[str, str]:
+    """Return the package that faiss is from, and its version.
+
+    Raises:
+        UserError: there are two, of which one has overwritten files of the other.
+    """
+    found = {name: number for name in BUILDS if (number := _version(name))}
+    if len(found) > 1:
+        raise UserError(
+            f"{' and '.join(found)} are installed and ship the same folder 'faiss', so that one "
+            f"has overwritten the other; `pip uninstall {' '.join(found)}`, then install one"
+        )
+    # One that conda has installed goes by other names.
+    return next(iter(found.items()), ("faiss", "unknown"))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _on_gpu(faiss: Any, wanted: bool | None, depth: int) -> bool:
@@ -92,7 +120,8 @@ def _built(faiss: Any, name: str, gallery: NDArray[np.float32], probes: int, gpu
             f"faiss knows no index '{name}'; give a factory string such as 'Flat' or 'IVF1024,Flat'"
         ) from None
     if gpu:
-        index = faiss.index_cpu_to_all_gpus(index)
+        # Not all of them: other jobs of the workflow hold the others.
+        index = faiss.index_cpu_to_gpus_list(index, gpus=[torch.cuda.current_device()])
     index.train(gallery)
     index.add(gallery)
     if name.startswith("IVF"):
