@@ -1,6 +1,12 @@
 # The reproducibility benchmark of the Threshold-Consistent Margin loss, as a workflow.
 # What runs is said in config.yaml; how, in workflow/rules, one file a stage.
+import os
+
 from snakemake.utils import min_version
+
+# Packages in the user's home hide those of an environment, and pip leaves out of a new one what it
+# finds there. Set here, it holds for all that is started: conda, pip and every job.
+os.environ.setdefault("PYTHONNOUSERSITE", "1")
 
 min_version("9.20")
 

@@ -9,6 +9,7 @@ from tcmbench.common import machine
 from tcmbench.common.errors import UserError
 
 Usage = namedtuple("Usage", "total used free")
+Status = namedtuple("Status", "st_dev")
 
 
 def fake_driver(folder: Path, count: int) -> str:
@@ -83,9 +84,28 @@ def test_small_disk_is_one_sentence_with_both_numbers(
         return Usage(0, 0, 77.8e9)
 
     monkeypatch.setattr(machine.shutil, "disk_usage", usage)
-    machine.require_disk("paper", 77_000, tmp_path / "not" / "yet")
+    machine.require_disk("paper", {tmp_path / "not" / "yet": 77_000})
     assert asked == [tmp_path], "the nearest folder that exists is asked"
     with pytest.raises(UserError) as caught:
-        machine.require_disk("paper", 250_000, tmp_path)
+        machine.require_disk("paper", {tmp_path: 250_000})
     for part in ("250.0 GB", "77.8 GB", "check_disk=False", str(tmp_path)):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("disks", [1, 2])
+def test_folders_of_one_disk_are_added_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, disks: int
+) -> None:
+    data, environments = tmp_path / "data", tmp_path / "environments"
+    for folder in (data, environments):
+        folder.mkdir()
+    number = {data: 0, environments: disks - 1}
+    monkeypatch.setattr(Path, "stat", lambda path, **_: Status(number[path]))
+    monkeypatch.setattr(machine, "_existing", lambda folder: folder)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda path: Usage(0, 0, 10e9))
+    needed = {data: 6_000.0, environments: 5_000.0}
+    if disks == 2:
+        machine.require_disk("paper", needed)
+        return
+    with pytest.raises(UserError, match=r"needs 11\.0 GB of disk in .*data and .*environments and"):
+        machine.require_disk("paper", needed)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 SRC = ROOT / "src"
@@ -65,7 +66,7 @@ wildcard_constraints:
 
 
 # Snakemake ignores a resource without a limit: all trainings would start at once on one GPU.
-# `--resources gpu=N` wins. A machine without GPU is refused later, when jobs are about to start.
+# `--resources gpu=N` wins. A machine without GPU is refused later, when the jobs are known.
 if workflow.local_exec and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", max(1, machine.gpu_count()))
 
@@ -77,7 +78,20 @@ GPUS = (
 THREADS = machine.threads(FULL, ON_GPU, GPUS)
 
 
-onstart:
+def environments_mb():
+    """MB of the conda environments that are still to be made."""
+    used = workflow.deployment_settings.deployment_method
+    if DeploymentMethod.CONDA not in used:
+        return 0
+    return sum(
+        machine.ENVIRONMENT_MB.get(Path(env.file.get_filename()).stem, 0)
+        for env in workflow.dag.conda_envs.values()
+        if not env.is_externally_managed and not Path(env.address).exists()
+    )
+
+
+def refuse_what_cannot_run():
+    """Stop in one sentence where this machine lacks a GPU or disk for the jobs that are planned."""
     jobs = list(workflow.dag.needrun_jobs())
     try:
         if workflow.local_exec:
@@ -87,11 +101,31 @@ onstart:
         if config["check_disk"]:
             # Other jobs write little; a cluster's default for them would be added up as well.
             writers = ("download", "prepare", "evaluation_view")
-            large = [job for job in jobs if job.rule.name in writers]
-            needed = sum(job.resources.disk_mb for job in large)
-            machine.require_disk(SUITE, needed, Path(config["data_root"]))
+            needed = sum(
+                job.resources.disk_mb for job in jobs if job.rule.name in writers
+            )
+            environments = Path(workflow.persistence.conda_env_path)
+            machine.require_disk(
+                SUITE,
+                {Path(config["data_root"]): needed, environments: environments_mb()},
+            )
     except UserError as error:
         raise WorkflowError(str(error)) from None
+
+
+def plan_and_refuse(plan=workflow._build_dag):
+    """Plan, then refuse: Snakemake makes conda environments, for minutes, before its `onstart`."""
+    plan()
+    started = workflow.executor_plugin is not None and workflow.is_main_process
+    if started and not workflow.dryrun and not workflow.touch:
+        refuse_what_cannot_run()
+
+
+workflow._build_dag = plan_and_refuse
+
+
+onstart:
+    jobs = list(workflow.dag.needrun_jobs())
     if FULL:
         for name in sorted(
             {job.wildcards.dataset for job in jobs if job.rule.name == "download"}
