@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.workflow.checkout import Checkout
 from tests.workflow.fake_conda import FakeConda
@@ -105,3 +106,17 @@ def test_packages_of_the_user_reach_neither_pip_nor_a_job(
     assert str(user) not in (empty.folder / "seen.txt").read_text().splitlines()
     (call,) = conda.created()
     assert call.endswith("PYTHONNOUSERSITE=1")
+
+
+def test_with_or_without_conda_what_is_done_stays_done(empty: Checkout, conda: FakeConda) -> None:
+    done = empty.snakemake(DEVIATIONS, "--cores", "1")
+    assert done.returncode == 0, done.stderr
+    plan = (DEVIATIONS, "-n", "--quiet", "rules", "--use-conda")
+    assert "Nothing to be done" in empty.snakemake(*plan, PATH=conda.path).stdout
+    # Snakemake would run it again by itself: that is what profiles/default is for.
+    own = ("--rerun-triggers", "software-env")
+    assert "deviations" in empty.snakemake(*plan, *own, PATH=conda.path).stdout
+    for name in ("slurm", "multi-gpu"):
+        text = (empty.folder / f"workflow/profiles/{name}/profile.yaml").read_text()
+        default = (empty.folder / "profiles/default/profile.yaml").read_text()
+        assert yaml.safe_load(default).items() <= yaml.safe_load(text).items()

@@ -81,6 +81,13 @@ def test_changing_a_key_reruns_what_it_decides(
         assert quick.checkout.planned() == expected
 
 
+def test_another_version_of_torch_reruns_what_it_decides(quick: QuickSuite) -> None:
+    """Metrics are exact whatever computes them: they run again for their new embeddings alone."""
+    trained = {"weights": 2, "train_smooth_ap": 16, "train_recall_at_k": 16}
+    with quick.checkout.edited("envs/train.yaml", ("- torch==", "- torch==0")):
+        assert quick.checkout.planned() == {**trained, **scored(32)}
+
+
 def test_training_never_reads_test_files(quick: QuickSuite) -> None:
     """No training lists a test manifest, an embedding or a score among its inputs."""
     done = quick.checkout.snakemake("-n", "--forcerun", "train_smooth_ap", "train_recall_at_k")

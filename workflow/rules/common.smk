@@ -1,6 +1,7 @@
 # The checked configuration, the runs of the chosen suite, and what all rules share. No rules.
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path

@@ -28,6 +28,7 @@ rule evaluation_view:
         disk_mb=view_mb,
         runtime=240,
     params:
+        packages=packages(),
         images=data_folder,
     shell:
         "python {input.script} --manifest {input.manifest} --images {params.images:q}"
@@ -57,6 +58,7 @@ rule embed:
         runtime=240 if FULL else 10,
         device=DEVICE,
     params:
+        packages=packages(),
         run=subpath(input.model, parent=True),
         images=data_folder,
         view=view_option,

@@ -137,7 +137,7 @@ def start_weights(wildcards):
 
 
 def loss_sources(loss):
-    """The loss's file and what it imports; a package's class has its version in the environment."""
+    """The loss's file and what it imports; a package's class has its version in `loss_packages`."""
     if "class" in config["losses"][loss]:
         return []
     own = config["losses"][loss].get("file")

@@ -45,6 +45,7 @@ for LOSS, ENTRY in config["losses"].items():
             # Not a parameter: how a training is watched changes no result, so it re-runs nothing.
             watching=watch_options(config),
         params:
+            packages=loss_packages(LOSS),
             config=train_json(LOSS),
             folder=subpath(output.model, parent=True),
         shell:

@@ -25,6 +25,7 @@ rule weights:
         mem_mb=2000,
         runtime=60,
     params:
+        packages=weight_packages,
         timm=lookup("backbones/{backbone}/timm", within=config),
         source=lookup("backbones/{backbone}/weights", within=config),
         arguments=weight_arguments,
