@@ -32,3 +32,9 @@ def test_the_ranges_admit_what_is_locked(python):
         name = canonicalize_name(requirement.name)
         version = versions.get(name) or pins(ROOT / "envs/train.yaml")[name]
         assert version in requirement.specifier, f"{text} against {version}"
+
+
+def test_make_lock_locks_every_extra_but_that_of_the_other_faiss():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (listed,) = re.findall(r"^EXTRAS := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {*listed.split(), "faiss-gpu"} == project["optional-dependencies"].keys()
