@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod
+from snakemake.settings.types import DeploymentMethod, RerunTrigger
 
 ROOT = Path(str(workflow.current_basedir)).parents[1]
 SRC = ROOT / "src"
@@ -115,7 +115,13 @@ def refuse_what_cannot_run():
 
 
 def plan_and_refuse(plan=workflow._build_dag):
-    """Plan, then refuse: Snakemake makes conda environments, for minutes, before its `onstart`."""
+    """Plan, then refuse: Snakemake makes conda environments, for minutes, before its `onstart`.
+
+    Of its triggers, the environment as a whole is left out: versions.smk has what counts.
+    """
+    workflow.dag_settings.rerun_triggers = frozenset(workflow.rerun_triggers) - {
+        RerunTrigger.SOFTWARE_ENV
+    }
     plan()
     started = workflow.executor_plugin is not None and workflow.is_main_process
     if started and not workflow.dryrun and not workflow.touch:

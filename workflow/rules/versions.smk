@@ -1,6 +1,6 @@
 # What decides a number beside the sources: versions of packages, as parameters of jobs. No rules.
 # Snakemake's own trigger is the environment as a whole, which changes where --use-conda is added or
-# left out and where the checkout is moved; profiles/default switches it off.
+# left out and where the checkout is moved: `plan_and_refuse` leaves it out.
 
 # The environment has the versions of requirements.lock.
 PINS = dict(

@@ -74,7 +74,7 @@ def approximate_retrieval(
 
     Example:
         >>> import numpy as np
-        >>> from tcmbench.metrics.search.approximate import approximate_retrieval
+        >>> from tcmbench.metrics.approximate import approximate_retrieval
         >>> embeddings = np.array([[1.0, 0.0], [1.0, 0.1], [1.0, 0.5], [0.0, 1.0]])
         >>> found = approximate_retrieval(embeddings, np.array([0, 0, 1, 1]), k=(1, 3))
         >>> found.recall, found.map_at_r, found.agreement, found.index
