@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcmbench.losses import available_losses, load_loss
+from tcmbench.members import class_members
 from tcmbench.regularizers.tcm import TCM
 from tcmbench.similarity import similarity_matrix
 from tests.losses import references as reference
@@ -72,6 +73,19 @@ def test_a_given_similarity_changes_nothing(loss, rows):
     given_one.backward()
     assert torch.equal(own, given_one)
     assert torch.equal(rows.grad, other.grad)
+
+
+def test_given_members_change_nothing(loss, rows):
+    if "members" not in inspect.signature(loss.forward).parameters:
+        pytest.skip("this loss takes no members")
+    order = torch.tensor([3, 9, 0, 14, 7, 1, 5, 11])  # classes of 3, 2, 2 and 1 rows
+    rows, labels = rows.detach()[order], LABELS[order]
+    members, filled = class_members(labels)
+    for row, (slots, whether) in enumerate(zip(members.tolist(), filled.tolist(), strict=True)):
+        assert slots[0] == row
+        found = [slot for slot, there in zip(slots, whether, strict=True) if there]
+        assert sorted(found) == [at for at in range(8) if labels[at] == labels[row]]
+    assert torch.equal(loss(rows, labels), loss(rows, labels, members=(members, filled)))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class Noisy(nn.Module):
 def chancy(kept, one_graph=False):
     """Gradients with chance in the network and in the loss, and the random number that follows."""
     model, objective = Chancy(), Objective(LossSpec("smooth_ap", {}), MARGINS)
-    objective.base, objective.shares = Noisy(objective.base), False
+    objective.base, objective.shares = Noisy(objective.base), set()
     torch.manual_seed(5)
     if one_graph:
         # All chunks in one graph, which nothing has to be replayed for.
@@ -170,7 +170,7 @@ class Halved(nn.Module):
 
 def test_the_objective_is_in_float32_inside_autocast():
     objective = Objective(LossSpec("smooth_ap", {}), None)
-    objective.base, objective.shares = Halved(), False
+    objective.base, objective.shares = Halved(), set()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         objective(torch.eye(4, dtype=torch.bfloat16), torch.arange(4))
     assert objective.base.types == (torch.float32, torch.float32)

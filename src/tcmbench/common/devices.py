@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tcmbench.common.errors import UserError
 
@@ -47,6 +48,16 @@ def claim_kind(wanted: str | None) -> str:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     return device.type
+
+
+def uploaded(values: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on `device`; one that lies on the host gets there without a wait for a GPU.
+
+    Only from pinned memory a GPU copies by itself.
+    """
+    if device.type == "cuda" and values.device.type == "cpu":
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
 
 
 def physical_names(count: int) -> list[str]:

@@ -1,9 +1,9 @@
 """Losses, one file each: the name in the configuration is the name of the file.
 
-A loss is a file with one public `torch.nn.Module`, called as `loss(embeddings, labels)` or
-`loss(embeddings, labels, similarity=...)`. A file dropped into this folder is a loss; a file
-anywhere else is one when its path is given, and so is a class of an installed package. Names with a
-leading underscore are helpers.
+A loss is a file with one public `torch.nn.Module`, called as `loss(embeddings, labels)`, and with
+`similarity=` and `members=` where its `forward` takes them. A file dropped into this folder is a
+loss; a file anywhere else is one when its path is given, and so is a class of an installed package.
+Names with a leading underscore are helpers.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Smooth ranks of a query's positives, and the classes of a batch: what both rank losses share."""
+"""Smooth ranks of a query's positives: what both rank losses share."""
 
 import math
 from collections.abc import Iterator
@@ -77,25 +77,6 @@ def _row_blocks(scores: Tensor, columns: Tensor) -> Iterator[slice]:
     step = max(1, block // max(1, scores.shape[1] * columns.shape[1]))
     for start in range(0, len(scores), step):
         yield slice(start, start + step)
-
-
-def class_members(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for every row, the rows of its class, in slots padded to the largest class.
-
-    Args:
-        labels: [B] class names, in any order and number per class.
-
-    Returns:
-        Members [B, G] int64 and filled [B, G] bool. Slot 0 is the row itself, the others of its
-        class follow; an unfilled slot names some row of the class and must be masked out.
-    """
-    _, classes, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-    order = classes.argsort(stable=True)
-    size = counts[classes].unsqueeze(1)
-    first = (counts.cumsum(0) - counts)[classes].unsqueeze(1)
-    own = order.argsort().unsqueeze(1) - first
-    slots = torch.arange(int(counts.max()), device=labels.device)
-    return order[first + (own + slots) % size], slots < size
 
 
 def mean_over_queries(losses: Tensor, counted: Tensor) -> Tensor:

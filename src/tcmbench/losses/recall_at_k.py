@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from tcmbench.common.errors import UserError
 from tcmbench.losses._soft_rank import (
     checked_temperature,
-    class_members,
     mean_over_queries,
     soft_rank,
 )
+from tcmbench.members import Members, class_members
 from tcmbench.similarity import batch_similarity
 
 
@@ -52,7 +52,11 @@ class RecallAtK(nn.Module):
         self.k_values = _checked_k_values(k_values)
 
     def forward(
-        self, embeddings: Tensor, labels: Tensor, similarity: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        similarity: Tensor | None = None,
+        members: Members | None = None,
     ) -> Tensor:
         """Return the loss, a scalar in float32 (float64 for float64 input).
 
@@ -60,11 +64,12 @@ class RecallAtK(nn.Module):
             embeddings: [B, D], rows of unit norm.
             labels: [B], integers.
             similarity: [B, B], `similarity_matrix(embeddings)` if it is at hand.
+            members: `class_members(labels)` if it is at hand.
         """
         similarity, labels = batch_similarity(embeddings, labels, similarity)
-        members, filled = class_members(labels)
+        slots, filled = members or class_members(labels)
         # Slot 0 is the query itself, which is no positive of its own.
-        positives, is_positive = members[:, 1:], filled[:, 1:]
+        positives, is_positive = slots[:, 1:], filled[:, 1:]
         ranks = soft_rank(similarity, positives, self.rank_temperature)
         number = is_positive.sum(1)
         recall = similarity.new_zeros(len(similarity))

@@ -5,10 +5,10 @@ from torch import Tensor, nn
 
 from tcmbench.losses._soft_rank import (
     checked_temperature,
-    class_members,
     mean_over_queries,
     soft_rank,
 )
+from tcmbench.members import Members, class_members
 from tcmbench.similarity import batch_similarity
 
 
@@ -40,7 +40,11 @@ class SmoothAP(nn.Module):
         self.temperature = checked_temperature("temperature", temperature)
 
     def forward(
-        self, embeddings: Tensor, labels: Tensor, similarity: Tensor | None = None
+        self,
+        embeddings: Tensor,
+        labels: Tensor,
+        similarity: Tensor | None = None,
+        members: Members | None = None,
     ) -> Tensor:
         """Return the loss, a scalar in float32 (float64 for float64 input).
 
@@ -48,15 +52,16 @@ class SmoothAP(nn.Module):
             embeddings: [B, D], rows of unit norm.
             labels: [B], integers.
             similarity: [B, B], `similarity_matrix(embeddings)` if it is at hand.
+            members: `class_members(labels)` if it is at hand.
         """
         similarity, labels = batch_similarity(embeddings, labels, similarity)
-        members, filled = class_members(labels)
-        among_all = soft_rank(similarity, members, self.temperature)
+        slots, filled = members or class_members(labels)
+        among_all = soft_rank(similarity, slots, self.temperature)
         # An empty slot scores lower than anything, so that it counts in no rank.
         lowest = torch.finfo(similarity.dtype).min
-        own_class = similarity.gather(1, members).masked_fill(~filled, lowest)
-        slots = torch.arange(members.shape[1], device=members.device).expand_as(members)
-        among_class = soft_rank(own_class, slots, self.temperature)
+        own_class = similarity.gather(1, slots).masked_fill(~filled, lowest)
+        places = torch.arange(slots.shape[1], device=slots.device).expand_as(slots)
+        among_class = soft_rank(own_class, places, self.temperature)
         size = filled.sum(1)
         precision = (among_class / among_all * filled).sum(1) / size
         return mean_over_queries(1 - precision, size > 1)

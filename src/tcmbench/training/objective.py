@@ -7,12 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tcmbench.common.devices import uploaded
 from tcmbench.common.errors import UserError, nearest
 from tcmbench.losses import load_loss
+from tcmbench.members import class_members
 from tcmbench.regularizers.tcm import TCM
 from tcmbench.similarity import similarity_matrix
 from tcmbench.training.settings import LossSpec
 
+# What a base loss is given if it takes it: the similarity matrix, and the rows of each class.
+SHARED = {"similarity", "members"}
 # What `watched` adds to the terms.
 ACTIVE = ("active_positive", "active_negative")
 
@@ -20,8 +24,8 @@ ACTIVE = ("active_positive", "active_negative")
 class Objective(nn.Module):
     """Base loss plus, for the variant `tcm`, the Threshold-Consistent Margin.
 
-    The similarity matrix is computed once and shared by the two; a base loss whose `forward` takes
-    no `similarity`, such as those of pytorch-metric-learning, is called with embeddings and labels.
+    The similarity matrix is computed once and shared by the two. A base loss gets of `SHARED` what
+    its `forward` takes; those of pytorch-metric-learning are called with embeddings and labels.
 
     Args:
         loss: the base loss.
@@ -39,7 +43,7 @@ class Objective(nn.Module):
         file = Path(loss.file) if loss.file else None
         self.base = load_loss(loss.name, loss.params, file, sizes or {}, loss.class_path)
         self.tcm = None if regularizer is None else _margin(regularizer)
-        self.shares = "similarity" in inspect.signature(self.base.forward).parameters
+        self.shares = SHARED & inspect.signature(self.base.forward).parameters.keys()
 
     def forward(
         self, embeddings: Tensor, labels: Tensor, watched: bool = False
@@ -50,7 +54,8 @@ class Objective(nn.Module):
 
         Args:
             embeddings: rows of unit norm, [B, D].
-            labels: [B], from 0 to the number of classes of the training split less one.
+            labels: [B], from 0 to the number of classes of the training split less one; on the
+                host, so that a GPU is not waited for.
             watched: with the margin, also return which shares of the positive and of the negative
                 pairs are active, as `active_positive` and `active_negative`, 0 to 1.
         """
@@ -60,10 +65,15 @@ class Objective(nn.Module):
             return self._terms(embeddings, labels, watched)
 
     def _terms(self, embeddings: Tensor, labels: Tensor, watched: bool) -> dict[str, Tensor]:
-        if self.tcm is None and not self.shares:
-            return {"total": self.base(embeddings, labels)}
+        shared: dict[str, Any] = {}
+        if "members" in self.shares:
+            shared["members"] = class_members(labels, embeddings.device)
+        labels = uploaded(labels, embeddings.device)
+        if self.tcm is None and "similarity" not in self.shares:
+            return {"total": self.base(embeddings, labels, **shared)}
         similarity = similarity_matrix(embeddings)
-        shared = {"similarity": similarity} if self.shares else {}
+        if "similarity" in self.shares:
+            shared["similarity"] = similarity
         base = self.base(embeddings, labels, **shared)
         if self.tcm is None:
             return {"total": base}

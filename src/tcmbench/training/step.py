@@ -56,7 +56,7 @@ def backward(
         model: images [B, 3, H, W] -> embeddings [B, D].
         objective: embeddings and labels -> terms.
         images: uint8, [B, 3, H, W].
-        labels: [B].
+        labels: [B], on the host, so that a GPU is not waited for.
         passes: chunks and precision.
         watched: add the shares of active pairs to the terms.
     """
