@@ -3,12 +3,14 @@
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from tcmbench.common.devices import uploaded
 from tcmbench.images.loading import Draw, TrainingView, load_batches
 from tcmbench.images.manifests import read_manifest
 from tcmbench.training.crew import ALONE, Crew
@@ -77,20 +79,17 @@ class TrainingData:
         end; they share the images of a batch, chunk by chunk.
 
         Yields:
-            The batch, its images uint8 [B, 3, crop, crop] and its labels [B], on `device`.
+            The batch, its images uint8 [B, 3, crop, crop] on `device`, and its labels [B] on the
+            host.
         """
         planned: deque[Batch] = deque()
         on_gpu = device.type == "cuda"
         loaded = load_batches(self.view, self._keys(epoch, step, planned), pinned=on_gpu)
         for first in loaded:
             batch = planned.popleft()
-            parts = [_moved(first, device)]
-            while sum(map(len, parts)) < len(batch.rows):
-                parts.append(_moved(next(loaded), device))
             labels = torch.from_numpy(self.labels[batch.rows])
-            images = parts[0] if len(parts) == 1 else torch.cat(parts)
-            labels = labels.pin_memory() if on_gpu else labels
-            yield batch, images, labels.to(device, non_blocking=True)
+            # Held by no name here, the images of a batch are gone when the next one's are there.
+            yield batch, _joined(first, loaded, len(batch.rows), device), labels
 
     def told(self, rows: Indices) -> str:
         """Name the classes and the first images of a batch, for a message."""
@@ -117,11 +116,21 @@ def _draws(batch: Batch, seed: int) -> list[Draw]:
     return [Draw(int(row), int(number)) for row, number in zip(batch.rows, own, strict=True)]
 
 
-def _moved(images: Tensor, device: torch.device) -> Tensor:
-    if device.type != "cuda":
-        return images
-    # Channels last is the layout that convolutions on a GPU are fastest in.
-    return images.to(device, non_blocking=True).contiguous(memory_format=torch.channels_last)
+def _joined(first: Tensor, more: Iterator[Tensor], count: int, device: torch.device) -> Tensor:
+    """Put the chunks of a batch on the device, one after the other, in place of a copy at the end.
+
+    Channels last is the layout that convolutions on a GPU are fastest in.
+    """
+    layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    shape = (count, *first.shape[1:])
+    batch = torch.empty(shape, dtype=first.dtype, device=device, memory_format=layout)
+    end = 0
+    for chunk in chain([first], more):
+        start, end = end, end + len(chunk)
+        batch[start:end] = uploaded(chunk, device)
+        if end == count:
+            break
+    return batch
 
 
 def _listed(values: list[int] | list[str]) -> str:
