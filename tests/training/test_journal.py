@@ -163,10 +163,10 @@ def test_rates_leave_out_warm_up_and_pauses(clock):
 def test_a_loss_that_is_no_number_is_known_by_its_step(clock):
     course = Course(CPU)
     step(course, clock, 1)
-    assert course.failed_step() is None
+    assert course.failure() is None
     for value in (float("inf"), 0.5, float("nan")):
         step(course, clock, 1, value)
-    assert course.failed_step() == 1
+    assert course.failure() == (1, float("inf"))
 
 
 class Board:

@@ -27,7 +27,9 @@ class Course:
         self.images = self.timed_images = 0
         self.seconds = self.timed_seconds = self.wall = self.peak_mb = 0.0
         self._fresh = 0
-        self._failed = torch.tensor(-1, device=device)
+        # The first step of this process whose loss is not finite, if any, and that loss.
+        self._failed = torch.full((), -1, device=device)
+        self._loss = torch.zeros((), device=device)
         self._mark = time.monotonic()
 
     def pause(self) -> None:
@@ -36,9 +38,9 @@ class Course:
 
     def add(self, terms: dict[str, Tensor], images: int) -> None:
         """Count one step of `images` images."""
-        self._failed = torch.where(
-            torch.isfinite(terms["total"]) | (self._failed >= 0), self._failed, self.step
-        )
+        fine = torch.isfinite(terms["total"]) | (self._failed >= 0)
+        self._failed = torch.where(fine, self._failed, self.step)
+        self._loss = torch.where(fine, self._loss, terms["total"])
         for name, term in terms.items():
             if name not in ACTIVE:
                 self.sums[name] = self.sums.get(name, torch.zeros_like(term)) + term
@@ -48,10 +50,13 @@ class Course:
         self._fresh += 1
         self._time(images)
 
-    def failed_step(self) -> int | None:
-        """Return the first step of this epoch whose loss is not finite; waits for the device."""
+    def failure(self) -> tuple[int, float] | None:
+        """Return the first step of this epoch whose loss is not finite, and that loss.
+
+        Waits for the device.
+        """
         step = int(self._failed)
-        return None if step < 0 else step
+        return None if step < 0 else (step, float(self._loss))
 
     def end_epoch(self, active: dict[str, float]) -> None:
         """Close the epoch: means of the terms, the last shares of active pairs, images, seconds."""

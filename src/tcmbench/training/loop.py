@@ -98,7 +98,7 @@ class Training:
             terms = self.engine.step(images, labels, watched)
             course.add(terms, batch.images)
             if watched or self.device.type == "cpu":  # where nothing has to wait for a GPU
-                self._check(batch, terms)
+                self._check(batch)
             if watched:
                 journal.row(course, batch, {name: float(term) for name, term in terms.items()})
             if batch.last:
@@ -139,13 +139,15 @@ class Training:
             rng.set_state(self._random, self.device)
         self._random = None
 
-    def _check(self, batch: Batch, terms: dict[str, Tensor]) -> None:
+    def _check(self, batch: Batch) -> None:
         """Refuse to go on with a loss that is no number; waits for the device."""
-        failed = self.course.failed_step()
-        if failed is not None:
-            told = self.data.told(self.data.plan(batch.epoch)[failed])
-            what = f"the loss became {float(terms['total'])}"
-            raise not_finite(what, _place(batch.epoch, failed), told, self.settings)
+        failure = self.course.failure()
+        if failure is not None:
+            step, loss = failure
+            told = self.data.told(self.data.plan(batch.epoch)[step])
+            raise not_finite(
+                f"the loss became {loss}", _place(batch.epoch, step), told, self.settings
+            )
 
     def _end_epoch(self, journal: Journal | Silence, terms: dict[str, Tensor]) -> None:
         active = {name: float(terms[name]) for name in ACTIVE if name in terms}
@@ -154,6 +156,8 @@ class Training:
         journal.epoch(self.course.curve)
 
     def _save(self, batch: Batch) -> None:
+        # A loss since the last line comes first: it is why weights are no numbers.
+        self._check(batch)
         # The loss before a step says nothing of the weights after it.
         if not self.engine.is_finite():
             told = self.data.told(batch.rows)
