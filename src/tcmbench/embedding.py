@@ -51,12 +51,12 @@ def embed(
     load_tensors(model, run / "model.safetensors")
     items = read_manifest(manifest)
     spec = build(ViewSpec, config["view"], f"{run}/run.json: view")
-    size = BATCH[device.type]
+    size, pinned = BATCH[device.type], device.type == "cuda"
     if view is None:
         files = EvaluationView([images / item.path for item in items], spec)
-        batches = load_batches(files, spans(len(items), size), pinned=device.type == "cuda")
+        batches = load_batches(files, spans(len(items), size), pinned)
     else:
-        batches = stored_batches(view, manifest, len(items), spec, size)
+        batches = stored_batches(view, manifest, len(items), spec, size, pinned)
     vectors = _embeddings(model.to(device).eval(), batches, device, len(items))
     # Given a name, NumPy would append .npz where it is missing.
     with atomic_path(out) as temporary, temporary.open("wb") as stream:
