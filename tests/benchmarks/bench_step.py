@@ -36,7 +36,7 @@ from tcmbench.config.schema import SCHEMA
 from tcmbench.losses import available_losses
 from tcmbench.models.network import EmbeddingModel
 from tcmbench.training.course import WARM_UP, peak_memory_mb
-from tcmbench.training.data import TrainingData
+from tcmbench.training.data import LOADED_AT_ONCE, TrainingData
 from tcmbench.training.engine import Engine
 from tcmbench.training.settings import Settings
 
@@ -56,7 +56,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--size", choices=SIZES, nargs="+", default=list(SIZES), help="of JPEGs")
     parser.add_argument("--images", type=int, default=8000, help="JPEGs on disk (default: 8000)")
     parser.add_argument("--batch", type=int, help="images a step (default: the recipe's)")
-    parser.add_argument("--chunk", type=int, help="images embedded at once (default: the recipe's)")
+    # Not auto: the plain step in float32 needs twice the memory.
+    parser.add_argument("--chunk", type=int, help="images embedded at once (default: 400)")
     parser.add_argument("--kept", type=int, help="chunks embedded once (default: the recipe's)")
     parser.add_argument("--workers", type=int, default=15, help="loading processes (default: 15)")
     parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default: 5)")
@@ -78,7 +79,7 @@ def settings_of(backbone: str, loss: str, options: argparse.Namespace, images: P
     config = check(raw, datasets.names(), available_losses())
     values = train_config(config, Run("sop", backbone, loss, "tcm", 0))
     values |= {"manifest": str(images / "train.csv"), "images": str(images), "weights": None}
-    changes = {"batch_size": options.batch, "chunk_size": options.chunk, "epochs": 10**6}
+    changes = {"batch_size": options.batch, "chunk_size": options.chunk or 400, "epochs": 10**6}
     changes["kept_chunks"] = options.kept
     values["optimization"] |= {k: v for k, v in changes.items() if v is not None}
     values["compute"] = {"precision": options.precision, "compile": options.compile}
@@ -91,8 +92,9 @@ class Steps:
     def __init__(self, settings: Settings, device: torch.device) -> None:
         self.device = device
         plan = settings.optimization
-        # Two chunks ahead of each loading process: what was loaded while others were timed.
-        self.ahead = 1 + -(-2 * (torch.get_num_threads() - 1) * plan.chunk_size // plan.batch_size)
+        # Two parts ahead of each loading process: what was loaded while others were timed.
+        parts = 2 * (torch.get_num_threads() - 1)
+        self.ahead = 1 + -(-parts * LOADED_AT_ONCE // plan.batch_size)
         data = TrainingData(settings)
         self.engine = Engine(settings, data.num_classes, device)
         self.batches: Iterator = data.batches(0, 0, device)

@@ -18,6 +18,8 @@ from tcmbench.training.sampling import Indices, epoch_batches
 from tcmbench.training.settings import Settings
 
 NAMED = 3
+# Images that a loading process decodes in one go; batches are the same with any number.
+LOADED_AT_ONCE = 100
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class TrainingData:
         """Load the batches of all epochs, beginning with a step of an epoch.
 
         One loader serves all epochs, so its processes start once and work ahead of each epoch's
-        end; they share the images of a batch, chunk by chunk.
+        end; they share the images of a batch, part by part.
 
         Yields:
             The batch, its images uint8 [B, 3, crop, crop] on `device`, and its labels [B] on the
@@ -98,7 +100,7 @@ class TrainingData:
         return f"classes {_listed(classes)}; images {_listed(images)}"
 
     def _keys(self, epoch: int, step: int, planned: deque[Batch]) -> Iterator[list[Draw]]:
-        size = self.settings.optimization.chunk_size
+        size = LOADED_AT_ONCE
         for number in range(epoch, self.settings.optimization.epochs):
             plan = self.plan(number)
             for place in range(step if number == epoch else 0, len(plan)):
