@@ -15,19 +15,27 @@ from tcmbench.training.settings import Settings
 
 NAME = "last.ckpt"
 
+# What decides gradients up to rounding alone: a run may go on with another, on another device.
+# With batch norms that learn it decides what they see.
+CHUNKS = ("optimization.chunk_size", "optimization.kept_chunks")
+
 Identity = dict[str, str]
 
 
 def identity(
     settings: Settings, device: torch.device, precision: torch.dtype, crew: Crew = ALONE
 ) -> Identity:
-    """Return all that decides the weights, by name: settings, hashes of inputs and code, torch."""
+    """Return all that decides the weights, by name: settings, hashes of inputs and code, torch.
+
+    How many images are embedded at once is no part of it, unless batch norms learn.
+    """
     loss = settings.loss.file or FOLDER / f"{settings.loss.name}.py"
     own = [] if settings.loss.class_path else sources(loss)
     code = {*sources(Path(__file__).with_name("loop.py")), *own}
     data = {"manifest": settings.manifest, "start weights": settings.weights}
+    free = CHUNKS if settings.model.freeze_batch_norm else ()
     return {
-        **_flat(settings.to_json(), ""),
+        **{k: v for k, v in _flat(settings.to_json(), "").items() if k not in free},
         **{f"the file of the {name}": sha256(path) for name, path in data.items() if path},
         **{f"the code in {_short(path)}": sha256(path) for path in sorted(code)},
         "torch": str(torch.__version__),

@@ -2,11 +2,13 @@
 
 import resource
 import time
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tcmbench.training.chunk import Chunk
 from tcmbench.training.objective import ACTIVE
 
 # Steps after each start that tell nothing of the speed: kernels are chosen, code is compiled.
@@ -23,6 +25,7 @@ class Course:
         self.device = device
         self.epoch = self.step = self.steps = 0
         self.curve: list[dict[str, float]] = []
+        self.chunks: list[dict[str, Any]] = []
         self.sums: dict[str, Tensor] = {}
         self.images = self.timed_images = 0
         self.seconds = self.timed_seconds = self.wall = self.peak_mb = 0.0
@@ -35,6 +38,11 @@ class Course:
     def pause(self) -> None:
         """Count the time since the last step, spent on setting up or saving, as wall time alone."""
         self.wall += self._passed()
+
+    def note_chunk(self, chunk: Chunk) -> None:
+        """Note from which step on how many images are embedded at once, where that is new."""
+        if not self.chunks or self.chunks[-1]["size"] != chunk.size:
+            self.chunks.append({"from_step": self.steps, **asdict(chunk)})
 
     def add(self, terms: dict[str, Tensor], images: int) -> None:
         """Count one step of `images` images."""
@@ -98,7 +106,7 @@ class Course:
 
 
 _SAVED = (
-    *("epoch", "step", "steps", "curve", "sums", "images", "timed_images"),
+    *("epoch", "step", "steps", "curve", "chunks", "sums", "images", "timed_images"),
     *("seconds", "timed_seconds", "wall", "peak_mb"),
 )
 

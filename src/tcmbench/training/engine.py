@@ -1,5 +1,6 @@
 """Network, objective and optimiser on one device: everything that an optimiser step changes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
 from tcmbench.models.network import EmbeddingModel, load_tensors
+from tcmbench.training.chunk import Chunk, chosen
 from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.objective import Objective
 from tcmbench.training.rng import seed_all
@@ -26,10 +28,19 @@ class Engine:
         num_classes: of the training split, for losses with parameters of each class.
         device: where all of it lives.
         crew: the processes that share each step.
+        chunk: images embedded at once; None for what the settings say.
+
+    Attributes:
+        share: images of each batch that this process embeds.
     """
 
     def __init__(
-        self, settings: Settings, num_classes: int, device: torch.device, crew: Crew = ALONE
+        self,
+        settings: Settings,
+        num_classes: int,
+        device: torch.device,
+        crew: Crew = ALONE,
+        chunk: Chunk | None = None,
     ) -> None:
         self.settings = settings
         self.crew = crew
@@ -48,7 +59,10 @@ class Engine:
         plan = settings.optimization
         self.scheduler = MultiStepLR(self.optimizer, plan.milestones, plan.gamma)
         self.precision = chosen_precision(settings.compute.precision, device)
-        self.passes = Passes(plan.chunk_size, plan.kept_chunks, self.precision)
+        self.share = plan.batch_size // crew.size
+        self.passes = Passes(self.share, plan.kept_chunks, self.precision)
+        self.chunk = chunk or chosen(self)
+        self.passes = replace(self.passes, chunk_size=self.chunk.size)
         self.embed = compiled(self.model) if settings.compute.compile else self.model
         if crew.size > 1:
             self.embed = DistributedDataParallel(

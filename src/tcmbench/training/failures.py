@@ -22,11 +22,11 @@ def explained(settings: Settings) -> Iterator[None]:
         UserError: in their place.
     """
     plan = settings.optimization
-    lower = f"lower chunk_size ({plan.chunk_size}) or kept_chunks ({plan.kept_chunks})"
+    lower = _lower(settings, str(plan.chunk_size))
     try:
         yield
     except torch.OutOfMemoryError:
-        raise UserError(f"the GPU has too little memory for this training; {lower}") from None
+        raise too_little(settings, str(plan.chunk_size)) from None
     except MemoryError:
         raise UserError(_processor(plan.batch_size, lower)) from None
     except RuntimeError as error:
@@ -34,7 +34,7 @@ def explained(settings: Settings) -> Iterator[None]:
         if _WORKER.search(text):
             raise UserError(
                 "a process that loads images was ended, most likely for want of memory; give the "
-                f"training fewer cores (one process each) or lower chunk_size ({plan.chunk_size})"
+                "training fewer cores (a process each)"
             ) from None
         if _REFUSED.search(text):
             raise UserError(_processor(plan.batch_size, lower)) from None
@@ -44,6 +44,11 @@ def explained(settings: Settings) -> Iterator[None]:
                 f"torch.compile fails here ({reason}); set training.compile to false"
             ) from error
         raise
+
+
+def too_little(settings: Settings, tried: str) -> UserError:
+    """Return the error for a GPU whose memory a training exceeds, with the chunk that was tried."""
+    return UserError(f"the GPU has too little memory for this training; {_lower(settings, tried)}")
 
 
 def not_finite(what: str, place: str, batch: str, settings: Settings) -> UserError:
@@ -59,6 +64,10 @@ def not_finite(what: str, place: str, batch: str, settings: Settings) -> UserErr
         f"{what} in {place} ({batch}); lower the learning rate of {settings.loss.name} with "
         f"{settings.backbone} in config.yaml"
     )
+
+
+def _lower(settings: Settings, chunk: str) -> str:
+    return f"lower chunk_size ({chunk}) or kept_chunks ({settings.optimization.kept_chunks})"
 
 
 def _processor(batch_size: int, lower: str) -> str:

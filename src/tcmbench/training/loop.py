@@ -1,19 +1,23 @@
 """One training from settings to `model.safetensors` and `run.json`."""
 
+import gc
 import time
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from tcmbench.common.files import write_json
 from tcmbench.models.network import save_tensors
 from tcmbench.training import checkpoint, rng
+from tcmbench.training.chunk import Chunk
 from tcmbench.training.course import Course
 from tcmbench.training.crew import ALONE, Crew, assembled
 from tcmbench.training.data import Batch, TrainingData
 from tcmbench.training.engine import Engine
 from tcmbench.training.failures import explained, not_finite
+from tcmbench.training.halving import run_in_memory
 from tcmbench.training.journal import Journal, Silence, Watching
 from tcmbench.training.objective import ACTIVE
 from tcmbench.training.record import describe
@@ -51,7 +55,7 @@ def train(
         training = Training(settings, folder, device, watching, crew)
         if resume:
             training.resume()
-        training.run(stop)
+        run_in_memory(training, stop)
         training.finish()
 
 
@@ -77,6 +81,7 @@ class Training:
         self.engine = Engine(settings, self.data.num_classes, self.device, crew)
         self.identity = checkpoint.identity(settings, self.device, self.engine.precision, crew)
         self._random: dict[str, Any] | None = None
+        self._resumable = False
         self._saved = time.monotonic()
 
     def resume(self) -> None:
@@ -86,11 +91,25 @@ class Training:
             self.engine.load_state(state["engine"])
             self.course.load_state(state["course"])
             self._random = state["random"][self.crew.rank]
+            self._resumable = True
+
+    def restart(self, chunk: Chunk) -> None:
+        """Go back to the last checkpoint, or to the start, with another chunk."""
+        # A step that broke off may have changed anything; its memory is needed before new is taken.
+        del self.engine, self.course
+        gc.collect()
+        torch.cuda.empty_cache()
+        self.course = Course(self.device)
+        classes = self.data.num_classes
+        self.engine = Engine(self.settings, classes, self.device, self.crew, chunk)
+        if self._resumable:
+            self.resume()
 
     def run(self, stop: Stop) -> None:
         """Take all steps that are left."""
         course = self.course
         course.pause()
+        course.note_chunk(self.engine.chunk)
         journal = self._journal()
         for batch, images, labels in self.data.batches(course.epoch, course.step, self.device):
             self._set_random(batch)
@@ -170,6 +189,7 @@ class Training:
         }
         if self.crew.leads:
             checkpoint.save(self.folder, self.identity, state)
+        self._resumable = True
         self.course.pause()
         self._saved = time.monotonic()
 

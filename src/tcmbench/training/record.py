@@ -44,6 +44,8 @@ def describe(
         "device": str(engine.device),
         "precision": str(engine.precision).removeprefix("torch."),
         "compile": settings.compute.compile,
+        "chunk_size": engine.passes.chunk_size,
+        "chunk_sizes": course.chunks,
         "num_processes": engine.crew.size,
         "num_threads": torch.get_num_threads(),
         "steps": course.steps,

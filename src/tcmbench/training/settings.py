@@ -15,6 +15,9 @@ OPTIMIZERS = ("adam", "adamw")
 # One image of a class has no positive pair, so a class brings two or more.
 LEAST = {"batch_size": 2, "samples_per_class": 2, "chunk_size": 1, "epochs": 1, "kept_chunks": 0}
 
+# As `chunk_size`: the largest that fits the device at hand, see `chunk`.
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class Optimization:
@@ -22,19 +25,21 @@ class Optimization:
 
     batch_size: int
     samples_per_class: int
-    chunk_size: int
     epochs: int
     milestones: list[int]
     gamma: float
     learning_rate: float
     weight_decay: float
     optimizer: str
+    chunk_size: int | str = AUTO
     kept_chunks: int = 0
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
             value = getattr(self, name)
-            if value < least:
+            if name == "chunk_size" and value == AUTO:
+                continue
+            if isinstance(value, str) or value < least:
                 raise UserError(
                     f"optimization: '{name}' must be at least {least}, not {value}; raise it"
                 )
