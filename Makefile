@@ -9,7 +9,7 @@ REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help quick report test setup lint unit docs budget check-links lock envs
+.PHONY: help quick report test setup lint unit docs plan budget check-links lock envs
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -43,8 +43,12 @@ docs: setup ## the table of configuration keys in docs/, from the schema
 check-links: setup ## ask every mirror for its file, without downloading; needs the network
 	$(RUN) python src/check_links.py
 
-budget: setup ## GPU-hours of the paper suite, run by run; RATES=resnet50=3000,vit_b16=1200 assumes rates
-	$(RUN) python src/budget.py $(if $(RATES),--rates $(RATES))
+plan: setup ## what a suite costs, run by run; GPU=H100 or MEMORY=24, SUITE, PRICE an hour, RATES, CSV
+	$(RUN) python src/plan.py --suite $(or $(SUITE),paper) \
+	  $(if $(MEMORY),--gpu-memory $(MEMORY)) $(if $(or $(GPU),$(MEMORY)),$(if $(GPU),--gpu "$(GPU)"),--gpu H100) \
+	  $(if $(PRICE),--price $(PRICE)) $(if $(RATES),--rates $(RATES)) $(if $(CSV),--csv $(CSV))
+
+budget: plan ## the same
 
 setup: $(READY) ## the private environment in .venv, from requirements.lock
 

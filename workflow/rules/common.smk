@@ -22,7 +22,7 @@ from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
 from tcmbench.losses import available_losses
 from tcmbench.preparation.job import cache_of
-from tcmbench.preparation.space import published_bytes
+from tcmbench.preparation.space import archive_bytes, published_bytes, view_bytes
 from tcmbench.preparation.store import folder_name
 from tcmbench.common.sources import sources
 from tcmbench.common.watch import RunWatcher

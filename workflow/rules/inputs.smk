@@ -85,8 +85,7 @@ def download_mb(wildcards):
     dataset = DATASETS[wildcards.dataset]
     archive = dataset.archive(wildcards.file)
     there = Path(archive_folder(wildcards), wildcards.file).exists()
-    images = dataset.unpacked_bytes if archive == archives(wildcards.dataset)[0] else 0
-    return int((archive.size or images) / 1e6) if FULL and not there else 0
+    return int(archive_bytes(dataset, archive) / 1e6) if FULL and not there else 0
 
 
 def unpacked_mb(wildcards):
@@ -169,9 +168,8 @@ def train_json(loss):
 
 def view_mb(wildcards):
     """Size of a stored evaluation view in MB; a miniature counts as nothing."""
-    pixels = 3 * int(wildcards.crop) ** 2
-    images = DATASETS[wildcards.dataset].counts.test_images
-    return int(images * pixels / 1e6) if wildcards.scale == "full" else 0
+    size = view_bytes(DATASETS[wildcards.dataset], int(wildcards.crop))
+    return int(size / 1e6) if wildcards.scale == "full" else 0
 
 
 def stored_view(wildcards):

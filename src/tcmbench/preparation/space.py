@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tcmbench.archives.zips import zip_entries
 from tcmbench.common.errors import UserError
-from tcmbench.datasets.base import Dataset, Images
+from tcmbench.datasets.base import Archive, Dataset, Images
 from tcmbench.preparation.shrink import Cache
 
 GIGABYTE = 1e9
@@ -35,6 +35,17 @@ def published_bytes(dataset: Dataset, cache: Cache | None) -> int:
     if cache is None:
         return dataset.unpacked_bytes
     return (dataset.counts.train_images + dataset.counts.test_images) * cache.mean_bytes()
+
+
+def archive_bytes(dataset: Dataset, archive: Archive) -> int:
+    """Return an archive's size; where none is published, the images' for that which holds them."""
+    holds_images = any(archive == layout.archives[0] for layout in dataset.layouts.values())
+    return archive.size or (dataset.unpacked_bytes if holds_images else 0)
+
+
+def view_bytes(dataset: Dataset, crop: int) -> int:
+    """Return the size of the decoded test images of a published dataset, `crop` pixels a side."""
+    return 3 * crop**2 * dataset.counts.test_images
 
 
 def check_space(out: Path, need: int, *, refuse: bool) -> None:
