@@ -9,7 +9,7 @@ import argparse
 import math
 from pathlib import Path
 
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.errors import run_command
 
 SHARE = 0.4
 
@@ -57,10 +57,9 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Print the plan, and write it as CSV."""
-    import yaml
-
     from tcmbench import datasets
     from tcmbench.config.check import check, runs, train_config
+    from tcmbench.config.reading import read_config
     from tcmbench.losses import available_losses
     from tcmbench.plan.gpus import chosen
     from tcmbench.plan.rates import rates_for
@@ -69,12 +68,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.plan.storage import storage_of
     from tcmbench.training.settings import Settings
 
-    try:
-        raw = yaml.safe_load(arguments.config.read_text())
-    except (FileNotFoundError, yaml.YAMLError) as error:
-        raise UserError(
-            f"{arguments.config} cannot be read ({error}); name it by --config"
-        ) from None
+    raw = read_config(arguments.config)
     if arguments.suite:
         raw["suite"] = arguments.suite
     config = check(raw, datasets.names(), available_losses())
