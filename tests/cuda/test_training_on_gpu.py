@@ -170,9 +170,10 @@ def test_both_passes_draw_the_gpus_same_numbers(rules, kept):
     assert torch.allclose(dropped(kept), expected, rtol=0, atol=1e-6)
 
 
-def test_a_batch_is_held_once(rules, tiny_set):
-    """The peak is the batch and the one chunk that was last put into it."""
-    data = TrainingData(Settings.from_json(config(tiny_set, chunk_size=4)))
+def test_a_batch_is_held_once(rules, tiny_set, monkeypatch):
+    """The peak is the batch and the one part that was last put into it."""
+    monkeypatch.setattr("tcmbench.training.data.LOADED_AT_ONCE", 4)
+    data = TrainingData(Settings.from_json(config(tiny_set)))
     image = 3 * 32 * 32
     batches = data.batches(0, 0, CUDA)
     _, images, _ = next(batches)
