@@ -9,7 +9,7 @@ REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help quick report test setup lint unit docs plan budget check-links lock envs
+.PHONY: help quick report test setup lint unit docs plan budget preflight check-links lock envs
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -49,6 +49,9 @@ plan: setup ## what a suite costs, run by run; GPU=H100 or MEMORY=24, SUITE, PRI
 	  $(if $(PRICE),--price $(PRICE)) $(if $(RATES),--rates $(RATES)) $(if $(CSV),--csv $(CSV))
 
 budget: plan ## the same
+
+preflight: setup ## real steps, memory, disk, network on this machine, before a suite starts; SUITE
+	$(RUN) python src/preflight.py --suite $(or $(SUITE),paper)
 
 setup: $(READY) ## the private environment in .venv, from requirements.lock
 

@@ -57,7 +57,7 @@ def embed(
         batches = load_batches(files, spans(len(items), size), pinned)
     else:
         batches = stored_batches(view, manifest, len(items), spec, size, pinned)
-    vectors = _embeddings(model.to(device).eval(), batches, device, len(items))
+    vectors = embedded(model.to(device).eval(), batches, device, len(items))
     # Given a name, NumPy would append .npz where it is missing.
     with atomic_path(out) as temporary, temporary.open("wb") as stream:
         np.savez(
@@ -79,9 +79,17 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _embeddings(
+def embedded(
     model: EmbeddingModel, batches: Iterable[Tensor], device: torch.device, count: int
 ) -> NDArray[np.float32]:
+    """Return the embeddings [N, D] of images in float32, the network being on the device.
+
+    Args:
+        model: in evaluation mode.
+        batches: uint8 [B, 3, crop, crop], together `count` images.
+        device: where the network is.
+        count: N, for the time left.
+    """
     vectors = []
     # cuDNN would round convolutions to 10 bits (TF32) by default.
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)

@@ -20,7 +20,9 @@ import time
 import zipfile
 from pathlib import Path
 
-from photographs import album
+sys.path[:0] = [str(Path(__file__).parents[2] / "src")]
+
+from tcmbench.preflight.photographs import album
 
 DOOR = Path(__file__).parents[2] / "src" / "prepare.py"
 DISTINCT = 200

@@ -14,11 +14,8 @@ alternating rounds, and given as the median of the rounds.
 
 import argparse
 import itertools
-import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -26,24 +23,22 @@ import yaml
 
 sys.path[:0] = [str(Path(__file__).parents[2] / "src")]
 
-from photographs import write_photographs
 from plain_step import PlainStep
-from step_report import Row, print_table, write_csv
+from step_report import print_table
 
 from tcmbench import datasets
 from tcmbench.config.check import Run, check, train_config
 from tcmbench.config.schema import SCHEMA
 from tcmbench.losses import available_losses
 from tcmbench.models.network import EmbeddingModel
-from tcmbench.training.course import WARM_UP, peak_memory_mb
-from tcmbench.training.data import LOADED_AT_ONCE, TrainingData
-from tcmbench.training.engine import Engine
+from tcmbench.preflight.photographs import write_photographs
+from tcmbench.preflight.rows import Row, write_csv
+from tcmbench.preflight.steps import Steps
 from tcmbench.training.settings import Settings
 
 PAPER = ("resnet50", "vit_b16")
 LOSSES = ("smooth_ap", "recall_at_k")
 PER_CLASS = 4
-DISK = "JPEGs from disk"
 SIZES = {"500x375": (500, 375), "800x600": (800, 600)}
 
 
@@ -86,93 +81,16 @@ def settings_of(backbone: str, loss: str, options: argparse.Namespace, images: P
     return Settings.from_json(values)
 
 
-class Steps:
-    """The ways to take a step that are compared, each a function that takes one."""
-
-    def __init__(self, settings: Settings, device: torch.device) -> None:
-        self.device = device
-        plan = settings.optimization
-        # Two parts ahead of each loading process: what was loaded while others were timed.
-        parts = 2 * (torch.get_num_threads() - 1)
-        self.ahead = 1 + -(-parts * LOADED_AT_ONCE // plan.batch_size)
-        data = TrainingData(settings)
-        self.engine = Engine(settings, data.num_classes, device)
-        self.batches: Iterator = data.batches(0, 0, device)
-        _, images, labels = next(self.batches)
-        images, labels = images.clone(), labels.clone()
-        # The same network, optimiser and batch; the objective alone differs.
-        with_tcm, without = self.engine.objective, base_objective(settings, device)
-        plain = PlainStep(
-            EmbeddingModel(settings.model).to(device).train(), settings.loss.name, plan
-        )
-        nchw = images.contiguous()
-        self.ways: dict[str, Callable[[], object]] = {
-            DISK: lambda: self.step(with_tcm, *next(self.batches)[1:]),
-            "on the device": lambda: self.step(with_tcm, images, labels),
-            "on the device, without TCM": lambda: self.step(without, images, labels),
-            "plain float32, without TCM": lambda: plain(nchw),
-        }
-
-    def step(self, objective: torch.nn.Module, images: torch.Tensor, labels: torch.Tensor) -> None:
-        self.engine.objective = objective
-        self.engine.step(images, labels, False)
-
-    def seconds(self, way: str, steps: int) -> float:
-        """Seconds of a step, over `steps` of them."""
-        for _ in range(self.ahead if way == DISK else 0):
-            self.ways[way]()
-        synchronize(self.device)
-        began = time.perf_counter()
-        for _ in range(steps):
-            self.ways[way]()
-        synchronize(self.device)
-        return (time.perf_counter() - began) / steps
-
-
-def base_objective(settings: Settings, device: torch.device) -> torch.nn.Module:
-    from tcmbench.training.objective import Objective
-
-    return Objective(settings.loss, None).to(device)
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
 def measured(
     settings: Settings, size: str, options: argparse.Namespace, device: torch.device
 ) -> list[Row]:
-    """Medians of alternating rounds, after a warm-up of each way."""
+    """Medians of alternating rounds, with a plain step beside ours."""
     steps = Steps(settings, device)
-    memory = {}
-    for way in steps.ways:
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
-        steps.seconds(way, min(WARM_UP, options.steps))
-        memory[way] = peak_memory_mb(device)
-    seconds: dict[str, list[float]] = {way: [] for way in steps.ways}
-    for _ in range(options.rounds):
-        for way, found in seconds.items():
-            found.append(steps.seconds(way, options.steps))
-    plan = settings.optimization
-    return [
-        Row(
-            backbone=settings.backbone,
-            loss=settings.loss.name,
-            jpegs=size,
-            way=way,
-            batch_size=plan.batch_size,
-            chunk_size=plan.chunk_size,
-            kept_chunks=plan.kept_chunks,
-            precision=str(steps.engine.precision).removeprefix("torch."),
-            compiled=settings.compute.compile,
-            workers=options.workers,
-            seconds=statistics.median(found),
-            memory_mb=memory[way],
-        )
-        for way, found in seconds.items()
-    ]
+    network = EmbeddingModel(settings.model).to(device).train()
+    plain = PlainStep(network, settings.loss.name, settings.optimization)
+    nchw = steps.images.contiguous()
+    steps.ways["plain float32, without TCM"] = lambda: plain(nchw)
+    return steps.measured(size, options.rounds, options.steps, options.workers)
 
 
 def main() -> None:
@@ -189,7 +107,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         for size in options.size:
             folder = (options.folder or Path(temporary)) / size
-            kilobytes = write_photographs(folder, options.images, PER_CLASS, SIZES[size])
+            count = options.images
+            kilobytes = write_photographs(folder, count, PER_CLASS, SIZES[size], count)
             print(f"{options.images} JPEGs of {size} pixels, {kilobytes:.0f} kB each")
             for backbone, loss in itertools.product(options.backbone, options.loss):
                 settings = settings_of(backbone, loss, options, folder)

@@ -1,35 +1,8 @@
-"""The table of measured steps, on screen and as CSV, and the ratios that goals are about."""
+"""The table of measured steps on screen, and the ratios that goals are about."""
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
-import torch
-
-
-@dataclass(frozen=True)
-class Row:
-    """One way to take a step; seconds are those of a step, memory is the peak in MB (10^6)."""
-
-    backbone: str
-    loss: str
-    jpegs: str
-    way: str
-    batch_size: int
-    chunk_size: int
-    kept_chunks: int
-    precision: str
-    compiled: bool
-    workers: int
-    seconds: float
-    memory_mb: float
-
-    @property
-    def rate(self) -> float:
-        """Images a second."""
-        return self.batch_size / self.seconds
+from tcmbench.preflight.rows import Row
 
 
 def print_table(rows: Sequence[Row]) -> None:
@@ -57,16 +30,3 @@ def ratios(rows: Sequence[Row]) -> dict[str, str]:
         "from disk, against plain float32 on the device": f"{plain / disk:.2f} x",
         "TCM's share of a step on the device": f"{100 * (device - without) / device:.2f} %",
     }
-
-
-def write_csv(path: Path, rows: Sequence[Row], device: torch.device) -> None:
-    """Write all rows with the hardware, the version of torch and the date."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    common = {"device": name, "torch": str(torch.__version__), "date": f"{datetime.now(UTC):%F}"}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as stream:
-        columns = [*asdict(rows[0]), "images_per_second", *common]
-        table = csv.DictWriter(stream, columns, lineterminator="\n")
-        table.writeheader()
-        for row in rows:
-            table.writerow({**asdict(row), "images_per_second": round(row.rate, 1), **common})

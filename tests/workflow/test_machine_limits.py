@@ -89,6 +89,19 @@ def test_paper_suite_without_gpu_is_refused_before_any_job(empty: Checkout) -> N
     assert not list((empty.folder / "results").rglob("*.log"))
 
 
+def test_a_driver_older_than_torch_is_refused_before_any_job(
+    empty: Checkout, tmp_path: Path
+) -> None:
+    folder = fake_gpus(tmp_path / "bin", 1)
+    with Path(folder, "nvidia-smi").open("a") as tool:
+        tool.write("echo '| Driver Version: 470.82.01   CUDA Version: 11.4 |'\n")
+    done = empty.run("snakemake", "--cores", "1", PATH=folder)
+    assert done.returncode != 0
+    assert "driver 470.82.01 serves CUDA up to 11.4, and torch" in done.stderr
+    assert "docs/paper-suite.md" in done.stderr
+    assert not list((empty.folder / "results").rglob("*.log"))
+
+
 def test_paper_suite_can_be_planned_without_gpu(empty: Checkout) -> None:
     done = empty.run("snakemake", "-n", "--quiet", "rules", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0

@@ -16,6 +16,7 @@ sys.path.append(str(SRC))
 
 from tcmbench import datasets
 from tcmbench.common import machine
+from tcmbench.common.driver import built_for, require_driver
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
 from tcmbench.config.reading import read_config
 from tcmbench.download.terms import terms
@@ -91,14 +92,26 @@ def environments_mb():
     )
 
 
+def torch_build():
+    """The version of torch that jobs will have, and of its CUDA, where both are known."""
+    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+        return built_for()
+    return (
+        (PINS["torch"], PINS["cuda-toolkit"])
+        if {"torch", "cuda-toolkit"} <= PINS.keys()
+        else None
+    )
+
+
 def refuse_what_cannot_run():
     """Stop in one sentence where this machine lacks a GPU or disk for the jobs that are planned."""
     jobs = list(workflow.dag.needrun_jobs())
     try:
         if workflow.local_exec:
-            machine.require_gpu(
-                SUITE, sum(job.resources.get("gpu", 0) > 0 for job in jobs)
-            )
+            on_gpu = sum(job.resources.get("gpu", 0) > 0 for job in jobs)
+            machine.require_gpu(SUITE, on_gpu)
+            if on_gpu and (built := torch_build()):
+                require_driver(*built)
         if config["check_disk"]:
             # Other jobs write little; a cluster's default for them would be added up as well.
             writers = ("download", "prepare", "evaluation_view")

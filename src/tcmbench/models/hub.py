@@ -54,6 +54,24 @@ def pretrained(
     return backbone, {"hub": repository, "revision": commit, "file_sha256": found}
 
 
+def answers(timm_name: str, revision: str | None, timeout_s: float) -> str:
+    """Ask the hub, or its cache, for a backbone's file without fetching it.
+
+    Returns:
+        What is in the way, in a few words; nothing where it can be had.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+    repository = _repository(timm_name)
+    if isinstance(try_to_load_from_cache(repository, NAME, revision=revision), str):
+        return ""
+    try:
+        get_hf_file_metadata(hf_hub_url(repository, NAME, revision=revision), timeout=timeout_s)
+    except Exception as error:  # the client raises its own, the network's and the system's
+        return shorten(f"{type(error).__name__}: {error}", 100)
+    return ""
+
+
 def _repository(timm_name: str) -> str:
     import timm
 

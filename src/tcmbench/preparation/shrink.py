@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 # Bytes of one 256 x 341 file, by measurement on synthetic photographs of 500 x 375 pixels
-# (tests/benchmarks/photographs.py), which have more detail than most real ones.
+# (preflight/photographs.py), which have more detail than most real ones.
 MEAN_BYTES = 89_000
 MEASURED_AT = 256
 

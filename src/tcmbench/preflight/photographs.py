@@ -1,10 +1,14 @@
 """Synthetic photographs: noise whose spectrum falls with frequency as that of real scenes does."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
+
+from tcmbench.images.manifests import Item, write_manifest
 
 # Of ten images, eight are of the size of CUB's and two of that of larger iNaturalist ones.
 SIZES = [(500, 375)] * 8 + [(800, 600)] * 2
@@ -30,7 +34,9 @@ def album(count: int) -> list[bytes]:
     return [photograph(*SIZES[seed % len(SIZES)], seed) for seed in range(count)]
 
 
-def write_photographs(folder: Path, count: int, per_class: int, size: tuple[int, int]) -> float:
+def write_photographs(
+    folder: Path, count: int, per_class: int, size: tuple[int, int], distinct: int
+) -> float:
     """Write photographs and `train.csv` beside them, unless they lie there; return mean kB.
 
     Args:
@@ -38,24 +44,25 @@ def write_photographs(folder: Path, count: int, per_class: int, size: tuple[int,
         count: of images.
         per_class: images of a class.
         size: width and height in pixels.
+        distinct: of so many pictures; the others are copies, which take as long to read.
     """
-    # Here, since a benchmark of commands has the library on no path of its own.
-    from tcmbench.images.manifests import Item, write_manifest
-
     folder.mkdir(parents=True, exist_ok=True)
     items = []
     for number in range(count):
         path = folder / f"{number}.jpg"
         items.append(Item(path.name, number // per_class, str(number // per_class)))
-        if not path.exists():
+        if not path.exists() and number < distinct:
             path.write_bytes(photograph(*size, number))
+        elif not path.exists():
+            shutil.copyfile(folder / f"{number % distinct}.jpg", path)
     write_manifest(folder / "train.csv", items)
     return sum((folder / item.path).stat().st_size for item in items) / count / 1e3
 
 
-def _noise(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
+def _noise(rng: np.random.Generator, width: int, height: int) -> NDArray[np.float64]:
     frequency = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None])
     frequency[0, 0] = 1
     spectrum = rng.normal(size=(2, *frequency.shape))
     field = np.fft.irfft2((spectrum[0] + 1j * spectrum[1]) / frequency**SLOPE, s=(height, width))
-    return field / field.std()
+    scaled: NDArray[np.float64] = field / field.std()
+    return scaled
