@@ -69,7 +69,7 @@ def measured(engine: "Engine", limit: float) -> int:
     before = rng.state(engine.device)
     plan, view, device = engine.settings.optimization, engine.settings.view, engine.device
     blank = torch.zeros(engine.share, 3, view.crop, view.crop, dtype=torch.uint8, device=device)
-    labels = torch.arange(engine.share, device=device) // plan.samples_per_class
+    labels = torch.arange(engine.share) // plan.samples_per_class
     # Adam's state, which the first step makes.
     trained = [*engine.model.parameters(), *engine.objective.parameters()]
     _moments = [torch.empty_like(parameter) for parameter in 2 * trained]
