@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
 READY := $(VENV)/.ready
+# Made first, so that an environment that is not whole is known as ours too.
+MADE := $(VENV)/.made-by-tcm-bench
 RUN := PATH="$(abspath $(VENV))/bin:$$PATH"
 REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
@@ -59,10 +61,13 @@ setup: $(READY) ## the private environment in .venv, from requirements.lock
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
 	  { echo "tcm-bench needs Python 3.11 or 3.12, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1); name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
+	@test ! -e "$(VENV)" || test -e "$(MADE)" || test -e "$(READY)" || test -z "$$(ls -A "$(VENV)")" || \
+	  { echo "$(VENV) would be replaced, but 'make setup' did not make it; name another folder: make $(MAKECMDGOALS) VENV=.venv-tcm" >&2; exit 2; }
 	@echo "setting up $(VENV) (about 6 GB, two minutes or so)"
-	rm -rf $(VENV)
-	$(PYTHON) -m venv --without-pip $(VENV)
-	$(PYTHON) -m pip --python $(VENV)/bin/python install --quiet --no-deps --require-hashes -r requirements.lock
+	rm -rf "$(VENV)"
+	mkdir -p "$(VENV)" && touch "$(MADE)"
+	$(PYTHON) -m venv --without-pip "$(VENV)"
+	$(PYTHON) -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --require-hashes -r requirements.lock
 	touch $(READY)
 
 # All extras but faiss-gpu: it ships the folder of faiss-cpu.

@@ -11,6 +11,7 @@ import pytest
 from tcmbench.common.errors import UserError
 from tcmbench.images.manifests import Item, read_manifest, write_manifest
 from tcmbench.preparation.build import build
+from tcmbench.preparation.ownership import MARK
 from tests.datasets.layouts import LAYOUTS, TRUTH, pack, text
 from tests.paths import SRC
 
@@ -32,7 +33,7 @@ def snapshot(folder):
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.name != MARK
     }
 
 

@@ -69,8 +69,8 @@ def run(*arguments):
     return subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
 
 
-# They tell the time and the process; the last one is left by a kill while the lock is held.
-NOTES = (".images.lock", "manifest.json", "images.json", ".images.holder.json")
+# They tell the time and the process, or list the rest; the last is left by a kill under the lock.
+NOTES = (".images.lock", "manifest.json", "images.json", store.MARK, ".images.holder.json")
 
 
 def content(folder):

@@ -9,7 +9,8 @@ from tcmbench.common.locks import exclusive
 from tcmbench.datasets import load
 from tcmbench.datasets.base import Dataset, Images, Reading, Split
 from tcmbench.preparation.job import Job, cache_of, present_layout
-from tcmbench.preparation.listing import RECORD, Hashes, write_tables
+from tcmbench.preparation.listing import RECORD, TABLES, Hashes, write_tables
+from tcmbench.preparation.ownership import refuse_foreign_tables
 from tcmbench.preparation.receipts import fingerprint, kinds_needed
 from tcmbench.preparation.space import check_space, peak_bytes, used_bytes
 from tcmbench.preparation.store import Store, folder_name, identity_of, lacking
@@ -35,8 +36,9 @@ def build(
     Images go to images/ (or images_256/, by `short_side`) with images.json (images_256.json) as
     their record; train.csv, test.csv and, last of all, manifest.json list them by paths relative
     to `out`. Images that are there already, from the same archives, are not unpacked again.
-    On failure an earlier result stays as it was; other files are left alone. Several processes may
-    share `out`: one unpacks, the others wait.
+    On failure an earlier result stays as it was; what an earlier call did not write is never
+    replaced, and a link in place of the folder of images is kept. Several processes may share
+    `out`: one unpacks, the others wait.
 
     Args:
         name: the dataset.
@@ -54,7 +56,8 @@ def build(
 
     Raises:
         UserError: an archive is missing, damaged or hostile, an image is missing or corrupt,
-            classes are in both halves, the counts are not the expected ones, or the disk is full.
+            classes are in both halves, the counts are not the expected ones, the disk is full, or
+            a file that is not ours would be replaced.
     """
     dataset = load(name) if expect is None else load(name).expecting(expect)
     cache = cache_of(short_side)
@@ -72,6 +75,7 @@ def build(
         disk_check,
     )
     job.demand()
+    refuse_foreign_tables(job.manifests / RECORD, *(job.manifests / table for table in TABLES))
     reading = job.layout.read(archives, dataset.counts)
     reading.split.check(dataset.open_world)
     warnings = _compare(reading.split, dataset, count_check)
@@ -108,10 +112,11 @@ def _images(job: Job, reading: Reading) -> Hashes:
 
 
 def _unpacked(job: Job, store: Store, parts: Sequence[Images], paths: Sequence[str]) -> Hashes:
+    store.claim()
     store.drop_others()
     need = peak_bytes(job.archives, parts, job.cache) - used_bytes(store.images)
-    check_space(job.out, need, refuse=job.disk_check)
-    with store.workspace() as folder:
+    check_space(store.place, need, refuse=job.disk_check)
+    with store.workspace(paths) as folder:
         hashes = {}
         for part in parts:
             archive = job.archives / part.archive

@@ -1,4 +1,8 @@
-"""The folder of images: made beside the old one, swapped in whole, and known by its record."""
+"""The folder of images: made beside the old one, swapped in whole, and known by its record.
+
+Where a link stands in its place, perhaps to a bigger disk, the images go through it: they are made
+inside the folder that it leads to, and moved up there.
+"""
 
 import hashlib
 import os
@@ -14,6 +18,7 @@ from typing import Any
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json, write_json
 from tcmbench.datasets.base import Images
+from tcmbench.preparation.ownership import MARK, mark, refuse_strangers
 from tcmbench.preparation.shrink import Cache
 
 IDENTITY = "identity.json"
@@ -55,7 +60,9 @@ class Store:
     def __init__(self, out: Path, name: str, identity: dict[str, Any]) -> None:
         self.folder = out / name
         self.record = out / f"{name}.json"
-        self.partial = out / f".partial_{name}"
+        self.linked = self.folder.is_symlink()
+        self.place = self.folder.resolve() if self.linked else out
+        self.partial = self.place / f".partial_{name}"
         self.images = self.partial / "images"
         self.identity = identity
 
@@ -67,19 +74,28 @@ class Store:
         found: dict[str, dict[str, str]] = content["hashes"]
         return None if lacking(self.folder, paths) else found
 
+    def claim(self) -> None:
+        """Make sure that the folder may be replaced.
+
+        Raises:
+            UserError: something in it is not ours.
+        """
+        refuse_strangers(self.folder, apart=self.partial.name)
+
     def drop_others(self) -> None:
         """Remove what an interrupted run left of anything else; what it left of this stays."""
         if _read(self.partial / IDENTITY) != self.identity:
             shutil.rmtree(self.partial, ignore_errors=True)
 
     @contextmanager
-    def workspace(self) -> Iterator[Path]:
-        """Yield the folder to unpack into.
+    def workspace(self, paths: Collection[str]) -> Iterator[Path]:
+        """Yield the folder to unpack these files into.
 
         It stays for the next run unless what was unpacked turns out to be wrong (`UserError`).
         """
         self.images.mkdir(parents=True, exist_ok=True)
         write_json(self.partial / IDENTITY, self.identity)
+        mark(self.images, paths)
         try:
             yield self.images
         except UserError:
@@ -89,9 +105,20 @@ class Store:
     def publish(self, hashes: dict[str, dict[str, str]]) -> None:
         """Swap the unpacked images in and write their record."""
         self.record.unlink(missing_ok=True)
-        if self.folder.exists():
-            self.folder.rename(self.partial / "replaced")
-        self.images.rename(self.folder)
+        replaced = self.partial / "replaced"
+        shutil.rmtree(replaced, ignore_errors=True)
+        if self.linked:
+            replaced.mkdir()
+            # The list goes last and comes first: all that lies there is ours at any moment.
+            for old in sorted(self.folder.iterdir(), key=lambda path: path.name == MARK):
+                if old.name != self.partial.name:
+                    old.rename(replaced / old.name)
+            for new in sorted(self.images.iterdir(), key=lambda path: path.name != MARK):
+                new.rename(self.folder / new.name)
+        else:
+            if self.folder.exists():
+                self.folder.rename(replaced)
+            self.images.rename(self.folder)
         write_json(self.record, {"identity": self.identity, "hashes": hashes})
         shutil.rmtree(self.partial, ignore_errors=True)
 
