@@ -53,8 +53,8 @@ def test_a_truncated_archive_is_named(name, share, tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_something_that_is_no_archive_is_named(name, tmp_path):
     archive = datasets.load(name).layout().archives[0].name
-    archives = LAYOUTS[name]() | {archive: b"<html>Quota exceeded</html>" * 100}
-    with pytest.raises(UserError, match=f"{archive} is truncated or damaged"):
+    archives = LAYOUTS[name]() | {archive: b"<html><title>Quota\n exceeded</title></html>" * 100}
+    with pytest.raises(UserError, match=rf"{archive} is a web page \('Quota exceeded'\), not an"):
         read(name, archives, tmp_path)
 
 

@@ -7,7 +7,8 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-CONTENT = bytes(range(256)) * 1_000
+# Begins as an archive does.
+CONTENT = b"\x1f\x8b" + bytes(range(256)) * 1_000
 
 
 @dataclass

@@ -18,7 +18,7 @@ from tests.download.faulty_server import CONTENT, Reply, Server, serving
 SIZE = len(CONTENT)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 MD5 = hashlib.md5(CONTENT).hexdigest()
-OTHER = CONTENT[::-1]
+OTHER = CONTENT[:2] + CONTENT[:1:-1]
 HASTY = Patience(timeout_s=0.3, tries=3, pause_s=0.001)
 PAGE = Reply(
     b"<!DOCTYPE html><title>Sign in\n please</title>", headers={"Content-Type": "text/html"}
@@ -269,7 +269,7 @@ def test_all_mirrors_failing_gives_one_sentence_with_every_reason(server, target
     message = refused(urls, target, "could not fetch file.tgz", sha256=SHA256)
     assert f"{urls[0]}: Connection refused, 3 times in a row" in message
     assert f"{urls[1]}: HTTP 404 Not Found" in message
-    assert f"{urls[2]}: it gave a web page instead of the file ('Sign in please')" in message
+    assert f"{urls[2]}: it gave a web page ('Sign in please') instead of the file" in message
     assert f"{urls[3]}: No such file or directory" in message
     assert urls[4] in message
     assert f"try again later, or fetch it by hand and put it at {target}" in message
@@ -279,7 +279,7 @@ def test_all_mirrors_failing_gives_one_sentence_with_every_reason(server, target
 def test_a_web_page_is_refused_early(kind, server, target):
     page = b"\xef\xbb\xbf\n <!DOCTYPE HTML>" + b"x" * 5_000_000
     url = server.gives(Reply(page, headers={"Content-Type": kind}))
-    refused(url, target, "it gave a web page instead of the file", size=len(page))
+    refused(url, target, "it gave a web page", size=len(page))
     assert hidden(target) == [".file.tgz.lock"]
 
 
@@ -469,7 +469,7 @@ def test_a_question_without_end_and_one_that_leads_elsewhere_are_refused(server,
     refused(loop, target, "a web page instead of the file, twice", sha256=SHA256)
     away = FORM.format(action="http://127.0.0.1:1/x").encode()
     server.plan["/drive"] = [Reply(away, headers=HTML)]
-    refused(loop, target, r"a web page .* \('Google Drive - Virus scan warning'\)", sha256=SHA256)
+    refused(loop, target, r"a web page \('Google Drive - Virus scan warning'\) ins", sha256=SHA256)
 
 
 @pytest.mark.parametrize("code", [206, 416])
@@ -688,3 +688,48 @@ def test_a_broken_table_of_trust_is_named(content, target, trust):
     trust.file.parent.mkdir()
     trust.file.write_text(content)
     refused("http://127.0.0.1:1/", target, "trusted.json", trust=trust)
+
+
+QUOTA = b"<!DOCTYPE html><html><title>Google Drive - Quota exceeded</title></html>"
+REFUSED = b'{"error": {"code": 403, "message": "quota"}}'
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (QUOTA, r"a web page \('Google Drive - Quota exceeded'\), not an archive"),
+        (REFUSED, r"a JSON text \(.*quota.*\), not an archive"),
+        (b"version https://git-lfs.github.com/spec/v1\noid x", "a pointer of git LFS in place"),
+        (b"", "empty, not an archive"),
+        (bytes(1000), "of unknown content, not an archive"),
+    ],
+)
+def test_what_is_no_archive_is_pinned_neither_by_hand_nor_fetched(
+    content, words, server, target, trust
+):
+    target.parent.mkdir()
+    target.write_bytes(content)
+    with pytest.raises(UserError, match=rf"file\.tgz is not the published file: it is {words}"):
+        get("http://127.0.0.1:1/", target, trust=trust)
+    assert target.read_bytes() == content
+    with pytest.raises(UserError, match=rf"it is {words}"):
+        get("http://127.0.0.1:1/", target, sha256=None, size=len(content))
+    target.unlink()
+    served = {"Content-Type": "application/octet-stream"}
+    refused(
+        server.gives(Reply(content, headers=served)), target, f"it (gave|is) {words}", trust=trust
+    )
+    assert not trust.file.exists()
+    assert visible(target) == []
+    # The right file is then free to come.
+    get(server.gives(Reply()), target, trust=trust)
+    assert_whole(target)
+
+
+def test_of_a_wrong_hash_the_page_is_the_cause_that_is_named(server, target):
+    target.parent.mkdir()
+    target.write_bytes(QUOTA)
+    with pytest.raises(UserError, match="it is a web page"):
+        get("http://127.0.0.1:1/", target, sha256=SHA256)
+    get(server.gives(Reply()), target, sha256=SHA256, replace=True)
+    assert_whole(target)

@@ -136,7 +136,7 @@ def test_command_shows_terms_and_keeps_the_hash_of_first_use(tmp_path, monkeypat
         assert list(kept) == [f"inat2018/{name}"]
         again = run(*options, "--out", tmp_path / "a", "--url", url)
         assert (again.returncode, again.stderr) == (0, "")
-        server.gives(Reply(CONTENT[::-1]))
+        server.gives(Reply(CONTENT[:2] + CONTENT[:1:-1]))
         other = run(*options, "--out", tmp_path / "b", "--url", url)
         assert other.returncode == 2
         assert "if a change of the file is genuine" in other.stderr

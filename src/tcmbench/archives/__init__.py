@@ -12,6 +12,7 @@ from tcmbench.archives.idx import SUFFIX, idx_members
 from tcmbench.archives.source import Source
 from tcmbench.archives.tars import tar_members
 from tcmbench.archives.zips import zip_members
+from tcmbench.common.contents import ARCHIVE, demand, head
 
 
 def members(archive: Path) -> Iterator[Member]:
@@ -26,6 +27,7 @@ def members(archive: Path) -> Iterator[Member]:
 
 def members_of(source: Source) -> Iterator[Member]:
     """Yield the same from an open archive, which keeps its hashes."""
+    demand(head(source.path), str(source.path), ARCHIVE)
     if source.path.name.endswith(SUFFIX):
         return idx_members(source)
     return zip_members(source) if source.path.suffix == ".zip" else tar_members(source)

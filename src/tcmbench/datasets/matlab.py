@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
 
+from tcmbench.common.contents import HEAD, MATLAB, demand
 from tcmbench.common.errors import UserError
 
 HEADER = 128
@@ -30,8 +31,9 @@ def columns(
         fields: the name and the type of each field.
 
     Raises:
-        UserError: the file is damaged, or lacks a field.
+        UserError: the file is damaged, lacks a field, or is something else.
     """
+    demand(content[:HEAD], source, MATLAB)
     with _sound(source):
         table = _variable(content, "annotations")
         # Each value is an array of its own: (1, 1) for a number, one element for a text.
@@ -43,8 +45,9 @@ def class_names(content: bytes, source: str) -> dict[int, str]:
     """Return `class_names` by class id, which counts from 1.
 
     Raises:
-        UserError: the file is damaged, or has no such table.
+        UserError: the file is damaged, has no such table, or is something else.
     """
+    demand(content[:HEAD], source, MATLAB)
     with _sound(source):
         values = _variable(content, "class_names")
         return {i: str(value.item()) for i, value in enumerate(values, start=1)}

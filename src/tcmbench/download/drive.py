@@ -1,19 +1,11 @@
-"""Web pages that come in place of a file: Google Drive's confirm page is followed, others named."""
+"""Google Drive's confirm page, which comes in place of a large file and is followed."""
 
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin, urlsplit
 
-TITLE_LENGTH = 80
-
-
-def looks_like_page(start: bytes) -> bool:
-    """Say whether the first bytes of a body are those of an HTML page."""
-    text = start.removeprefix(b"\xef\xbb\xbf").lstrip()[:15].lower()
-    return text.startswith((b"<!doctype html", b"<html"))
-
 
 class Page(HTMLParser):
-    """What a page offers: its title, and the address behind Google Drive's question.
+    """What a page offers: the address behind Google Drive's question.
 
     For a file too big for its virus scan, Drive asks for a confirmation, by a form with
     id="download-form" and hidden fields; until 2023 it was a link with `confirm=` in it.
@@ -21,14 +13,12 @@ class Page(HTMLParser):
 
     def __init__(self, address: str, text: str) -> None:
         super().__init__()
-        self.title = ""
         self._address = address
         self._action: str | None = None
         self._fields: dict[str, str] = {}
         self._link: str | None = None
-        self._inside = ""
+        self._inside = False
         self.feed(text)
-        self.title = " ".join(self.title.split())[:TITLE_LENGTH]
 
     @property
     def confirmed(self) -> str | None:
@@ -50,23 +40,16 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note what is looked for (called by `feed`)."""
         given = {name: value or "" for name, value in attrs}
-        if tag == "title":
-            self._inside = "title"
-        elif tag == "form":
-            self._inside = "form" if given.get("id") == "download-form" else ""
+        if tag == "form":
+            self._inside = given.get("id") == "download-form"
             if self._inside:
                 self._action = given.get("action", "")
-        elif tag == "input" and self._inside == "form" and given.get("type") == "hidden":
+        elif tag == "input" and self._inside and given.get("type") == "hidden":
             self._fields[given.get("name", "")] = given.get("value", "")
         elif tag == "a" and "confirm=" in given.get("href", ""):
             self._link = given["href"]
 
     def handle_endtag(self, tag: str) -> None:
-        """Leave a title or a form (called by `feed`)."""
-        if tag == self._inside:
-            self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        """Collect the title (called by `feed`)."""
-        if self._inside == "title":
-            self.title += data
+        """Leave a form (called by `feed`)."""
+        if tag == "form":
+            self._inside = False

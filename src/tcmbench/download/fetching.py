@@ -28,8 +28,8 @@ def fetch(
     """Bring a file to `target` from the first address that gives it, unless it is there already.
 
     The file is hashed while it arrives and gets its name only when it is the right one: by
-    `sha256`, else by `md5`, else by the hash that `trust` keeps, else by `size` in bytes. What has
-    arrived stays in `.NAME.part` beside it, and the next call goes on from there.
+    `sha256`, else by `md5`, else by the hash that `trust` keeps, else by `size` in bytes and by the
+    first bytes, which must be what the name promises. What has arrived stays in `.NAME.part` beside it, and the next call goes on from there.
 
     A file that is there is read and checked, but not if a receipt of an earlier check says that it
     had the expected hash, and its size and time of change are still those of the receipt.
@@ -100,7 +100,7 @@ class _Job:
             return True
         digest = expected.digest()
         digest.read(self.target, self.target.name)
-        if problem := expected.problem(digest):
+        if problem := expected.problem(digest, self.target, self.target.name):
             if self.replace:
                 return False
             raise UserError(

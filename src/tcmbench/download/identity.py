@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from tcmbench.common.contents import head, unlike
 from tcmbench.common.progress import Progress
 
 CHUNK = 1 << 20
@@ -41,8 +42,23 @@ class Expected:
         """Start the hashes that are wanted of a file."""
         return Digest(with_md5=self.kind == "md5")
 
-    def problem(self, found: "Digest") -> str | None:
-        """Say why a file is not the expected one; None where it is, or where nothing is known."""
+    def problem(self, found: "Digest", path: Path, name: str) -> str | None:
+        """Say why a file is not the expected one; None where it is, or where nothing is known.
+
+        Where no hash decides, its first bytes must be what its name promises.
+
+        Args:
+            found: its hashes.
+            path: where it lies.
+            name: how it is to be called.
+        """
+        mismatch = self._mismatch(found)
+        if self.kind is not None and mismatch is None:
+            return None
+        other = unlike(head(path), name, strict=mismatch is None)
+        return f"it is {other}" if other else mismatch
+
+    def _mismatch(self, found: "Digest") -> str | None:
         amount = f"{found.bytes:,} bytes"
         if self.kind is not None:
             digits = found.hex(self.kind)

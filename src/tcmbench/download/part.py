@@ -56,7 +56,7 @@ class Part:
 
     def problem(self) -> str | None:
         """Say why this is not the expected file; None where it is, or where nothing is known."""
-        return self.expected.problem(self.digest)
+        return self.expected.problem(self.digest, self.path, self.target.name)
 
     def is_proven(self) -> bool:
         """Say whether the hash that decides is known and fits."""

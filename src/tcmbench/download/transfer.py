@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import chain
 
+from tcmbench.common.contents import PAGES, unlike
 from tcmbench.common.errors import UserError
 from tcmbench.common.progress import Progress
 from tcmbench.download.answers import (
@@ -18,14 +19,12 @@ from tcmbench.download.answers import (
     chunks,
     translated,
 )
-from tcmbench.download.drive import looks_like_page
 from tcmbench.download.identity import MEGABYTE
 from tcmbench.download.part import Part
 from tcmbench.download.patience import Patience
 from tcmbench.download.web import web_answer
 
 SCHEMES = ("https", "http", "ftp", "file")
-PAGES = (".html", ".htm")
 TOLD_PAUSE_S = 10
 
 
@@ -89,8 +88,8 @@ def _take(answer: Answer, url: str, part: Part) -> None:
         raise FailedError(f"expected {size:,} bytes, it announces {answer.total:,} bytes")
     # What is there already is only given up once something better arrives.
     first = next(answer.chunks, b"")
-    if not answer.start and looks_like_page(first) and not _wants_page(part):
-        raise FailedError("it gave a web page instead of the file")
+    if not answer.start and (other := unlike(first, name)):
+        raise FailedError(f"it gave {other}")
     part.begin(url, answer.start, answer.validator)
     total = answer.total or size
     left = (total - answer.start) / MEGABYTE if total else None

@@ -8,6 +8,7 @@ import requests
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
+from tcmbench.common.contents import page_called
 from tcmbench.download.answers import (
     AGENT,
     AgainError,
@@ -79,10 +80,10 @@ def confirmed(response: requests.Response) -> str:
     """Return the address behind the question that a page asks, or raise `FailedError`."""
     with translated(), closing(response):
         text = response.raw.read(PAGE_BYTES, decode_content=True)
-    page = Page(response.url, text.decode(errors="replace"))
+    decoded = text.decode(errors="replace")
+    page = Page(response.url, decoded)
     if page.confirmed is None:
-        title = f" ('{page.title}')" if page.title else ""
-        raise FailedError(f"it gave a web page instead of the file{title}")
+        raise FailedError(f"it gave {page_called(decoded)} instead of the file")
     return page.confirmed
 
 
