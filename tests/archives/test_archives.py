@@ -111,7 +111,8 @@ def hostile_tar(path, name, kind=tarfile.REGTYPE, link=""):
         ("../evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
         ("/tmp/evil.jpg", tarfile.REGTYPE, "", "leads out of the folder"),
         ("r/evil.jpg", tarfile.SYMTYPE, "/etc/passwd", "is a link or a device"),
-        ("r/evil.jpg", tarfile.LNKTYPE, "r/1.jpg", "is a link or a device"),
+        ("r/evil.jpg", tarfile.LNKTYPE, "r/2.jpg", "is a link to 'r/2.jpg', and no file of that"),
+        ("r/evil.jpg", tarfile.LNKTYPE, "r/evil.jpg", "is a link to a link without end"),
         ("r/evil.jpg", tarfile.CHRTYPE, "", "is a link or a device"),
         ("r/evil.jpg", tarfile.FIFOTYPE, "", "is a link or a device"),
     ],
@@ -122,9 +123,19 @@ def test_a_hostile_tar_is_refused(name, kind, link, flaw, tmp_path):
     hostile_tar(archive, name, kind, link)
     before = files_below(tmp_path)
     with pytest.raises(UserError, match=f"holds '{re.escape(name)}', which {flaw}"):
+        list(members(archive))
+    with pytest.raises(UserError):
         unpack(archive, "r/", ["../../evil.jpg", "evil.jpg"], tmp_path / "out" / "images", "list")
     assert files_below(tmp_path) == before
     assert not Path("/tmp/evil.jpg").exists()
+
+
+@pytest.mark.parametrize("link", ["/etc/passwd", "../../etc/passwd", "..\\passwd"])
+def test_a_hard_link_that_leads_out_is_refused(link, tmp_path):
+    archive = tmp_path / "a.tgz"
+    hostile_tar(archive, "r/evil.jpg", tarfile.LNKTYPE, link)
+    with pytest.raises(UserError, match=rf"holds {re.escape(repr(link))}, which leads out"):
+        list(members(archive))
 
 
 @pytest.mark.parametrize("name", ["r/../../evil.jpg", "/tmp/evil.jpg", "r/link.jpg"])

@@ -11,15 +11,17 @@ from tcmbench.archives.guards import Member
 from tcmbench.archives.idx import SUFFIX, idx_members
 from tcmbench.archives.source import Source
 from tcmbench.archives.tars import tar_members
-from tcmbench.archives.zips import zip_members
+from tcmbench.archives.zips import is_zip, zip_members
 from tcmbench.common.contents import ARCHIVE, demand, head
 
 
 def members(archive: Path) -> Iterator[Member]:
-    """Yield the files of a .zip, a gzipped tar or an idx file of images, in the order of the file.
+    """Yield the files of a zip, a tar (packed or not) or an idx file of images, each once.
+
+    They come in the order of the file; hard links of a tar come last.
 
     Raises:
-        UserError: the archive is damaged or hostile.
+        UserError: the archive is damaged or hostile, or something else.
     """
     with closing(Source(archive)) as source:
         yield from members_of(source)
@@ -27,7 +29,7 @@ def members(archive: Path) -> Iterator[Member]:
 
 def members_of(source: Source) -> Iterator[Member]:
     """Yield the same from an open archive, which keeps its hashes."""
-    demand(head(source.path), str(source.path), ARCHIVE)
-    if source.path.name.endswith(SUFFIX):
+    if SUFFIX in source.path.name.lower():
         return idx_members(source)
-    return zip_members(source) if source.path.suffix == ".zip" else tar_members(source)
+    demand(head(source.path), str(source.path), ARCHIVE)
+    return zip_members(source) if is_zip(source.path) else tar_members(source)

@@ -1,6 +1,7 @@
 """What is demanded of an archive before any byte of a member is read or written."""
 
 import gzip
+import lzma
 import re
 import struct
 import tarfile
@@ -20,7 +21,7 @@ LARGEST_TEXT = 4 * 2**30
 MOST_EXPANSION = 200
 SMALL = 2**30
 
-_WINDOWS = re.compile(r"[A-Za-z]:|.*[\\\0]")
+_WINDOWS = re.compile(r"[A-Za-z]:|.*\0")
 
 DAMAGE = (
     EOFError,
@@ -28,7 +29,7 @@ DAMAGE = (
     gzip.BadGzipFile,
     tarfile.TarError,
     zipfile.BadZipFile,
-    NotImplementedError,  # zipfile's word for a compression that it does not know
+    lzma.LZMAError,
     # What tarfile and zipfile make of numbers and names that make no sense.
     ValueError,
     ArithmeticError,
@@ -78,12 +79,14 @@ def sound(archive: Path) -> Iterator[None]:
 def check_name(archive: Path, name: str, plain: bool) -> str:
     """Return the normal form of a member's name; `plain` says that it is a file or a folder.
 
+    Backslashes, which some packers of Windows write, part folders.
+
     Raises:
         UserError: it leads out of the folder on some system, or is not plain.
     """
-    path = PurePosixPath(name)
+    path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:
-        flaw = "leads out of the folder"
+        flaw = "leads out of the folder" + (" on some systems" if "\\" in name else "")
     elif _WINDOWS.match(name):
         flaw = "leads out of the folder on some systems"
     elif not plain:

@@ -1,4 +1,4 @@
-"""The idx files of MNIST: a header and bytes, gzipped; a file of images counts as an archive.
+"""The idx files of MNIST: a header and bytes, packed; a file of images counts as an archive.
 
 Format: two bytes 0, one byte for the type (8: unsigned bytes), one for the number of axes, the
 length of each axis as a big-endian 32-bit number, then the values, the last axis fastest (the page
@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from tcmbench.archives.guards import Member, check_size, most_unpacked, sound
 from tcmbench.archives.source import CHUNK, Source
+from tcmbench.archives.streams import unpacked
+from tcmbench.common.contents import IDX, demand, head
 from tcmbench.common.errors import UserError
 
 SUFFIX = "-ubyte.gz"
@@ -34,10 +36,8 @@ def idx_members(source: Source) -> Iterator[Member]:
     Raises:
         UserError: the file is damaged, or is no such file.
     """
-    from isal import igzip
-
-    with sound(source.path), igzip.open(source) as inflated:  # type: ignore[no-untyped-call]
-        stream = cast(BinaryIO, inflated)
+    demand(head(source.path), str(source.path), IDX)
+    with sound(source.path), unpacked(source) as stream:
         count, height, width = _axes(source.path, stream, 3)
         for index in range(count):
             pixels = _exactly(stream, height * width)
@@ -53,14 +53,8 @@ def read_labels(archive: Path) -> list[int]:
     Raises:
         UserError: the file is damaged, or is no such file.
     """
-    from isal import igzip
-
-    with (
-        closing(Source(archive)) as source,
-        sound(archive),
-        igzip.open(source) as inflated,  # type: ignore[no-untyped-call]
-    ):
-        stream = cast(BinaryIO, inflated)
+    demand(head(archive), str(archive), IDX)
+    with closing(Source(archive)) as source, sound(archive), unpacked(source) as stream:
         (count,) = _axes(archive, stream, 1)
         labels = list(_exactly(stream, count))
         _end(archive, stream)

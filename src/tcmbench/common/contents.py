@@ -31,7 +31,7 @@ _TORCH = (
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A kind of file: its `kind`, how a sentence calls it, and what to do where it is not wanted."""
+    """A kind of file: how a sentence calls it, and what to do where it is not wanted."""
 
     kind: str
     phrase: str
@@ -47,9 +47,11 @@ class Promise:
 
 
 ARCHIVE = Promise("an archive", frozenset({"zip", "gzip", "bzip2", "xz", "tar"}))
+IDX = Promise("a packed idx file", frozenset({"gzip", "bzip2", "xz", "idx"}))
 MATLAB = Promise("a MATLAB file of version 5", frozenset({"matlab"}))
 SAFETENSORS = Promise("a safetensors file", frozenset({"safetensors"}))
 _PROMISES = {
+    "-ubyte.gz": IDX,
     **dict.fromkeys((".zip", ".gz", ".tgz", ".bz2", ".xz", ".tar"), ARCHIVE),
     ".mat": MATLAB,
     ".safetensors": SAFETENSORS,
@@ -64,6 +66,8 @@ _SIGNS = (
     (0, b"BZh", Content("bzip2", "a bzip2 file")),
     (0, b"\xfd7zXZ\0", Content("xz", "an xz file")),
     (257, b"ustar", Content("tar", "a tar archive")),
+    (0, b"\0\0\x08\1", Content("idx", "an idx file")),
+    (0, b"\0\0\x08\3", Content("idx", "an idx file")),
     (124, b"\0\1IM", Content("matlab", "a MATLAB file")),
     (124, b"\1\0MI", Content("matlab", "a MATLAB file")),
     (0, b"MATLAB 5.0", Content("matlab", "a MATLAB file")),
@@ -120,7 +124,7 @@ def unlike(start: bytes, name: str, *, strict: bool = False) -> str | None:
         name: how it is to be called.
         strict: whether bytes of which nothing is known break a promise, too.
     """
-    found, promised = recognised(start), _PROMISES.get(Path(name).suffix.lower())
+    found, promised = recognised(start), _promised(name.lower())
     if promised is None:
         wanted = name.lower().endswith(PAGES)
         return found.phrase if found and found.kind in ("page", "lfs") and not wanted else None
@@ -128,6 +132,10 @@ def unlike(start: bytes, name: str, *, strict: bool = False) -> str | None:
         called = "of unknown content" if start else "empty"
         return f"{called}, not {promised.phrase}" if strict else None
     return None if found.kind in promised.kinds else f"{found.phrase}, not {promised.phrase}"
+
+
+def _promised(name: str) -> Promise | None:
+    return next((made for suffix, made in _PROMISES.items() if name.endswith(suffix)), None)
 
 
 def demand(start: bytes, name: str, promised: Promise) -> None:

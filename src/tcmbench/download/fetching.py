@@ -29,7 +29,8 @@ def fetch(
 
     The file is hashed while it arrives and gets its name only when it is the right one: by
     `sha256`, else by `md5`, else by the hash that `trust` keeps, else by `size` in bytes and by the
-    first bytes, which must be what the name promises. What has arrived stays in `.NAME.part` beside it, and the next call goes on from there.
+    first bytes, which must be what the name promises. What has arrived stays in `.NAME.part` beside
+    it, and the next call goes on from there.
 
     A file that is there is read and checked, but not if a receipt of an earlier check says that it
     had the expected hash, and its size and time of change are still those of the receipt.

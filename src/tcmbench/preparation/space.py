@@ -6,7 +6,7 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from tcmbench.archives.zips import zip_entries
+from tcmbench.archives.zips import is_zip, zip_entries
 from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Archive, Dataset, Images
 from tcmbench.preparation.shrink import Cache
@@ -77,7 +77,8 @@ def used_bytes(folder: Path) -> int:
 
 def _unpacked(archives: Path, part: Images) -> int:
     archive = archives / part.archive
-    if archive.suffix != ".zip":
+    if not is_zip(archive):
         return round(archive.stat().st_size * TAR_GROWTH)
     wanted = {part.root + path for path in part.paths}
-    return sum(e.file_size for e in zip_entries(archive) if e.filename in wanted)
+    entries = ((e.filename.replace("\\", "/"), e.file_size) for e in zip_entries(archive))
+    return sum(size for name, size in entries if name in wanted)
