@@ -3,6 +3,7 @@
 python src/prepare.py --dataset NAME --archives FOLDER --out FOLDER [--manifests FOLDER]
                       [--receipts FOLDER] [--layout NAME] [--short-side PIXELS]
                       [--threads N] [--no-disk-check] [--no-count-check] [--expect FILE.json]
+                      [--skip-unreadable LIST]
 """
 
 import argparse
@@ -67,6 +68,13 @@ def parser() -> argparse.ArgumentParser:
     described.add_argument(
         "--expect", type=Path, help="JSON file with other counts and hashes than the published ones"
     )
+    described.add_argument(
+        "--skip-unreadable",
+        type=Path,
+        metavar="LIST",
+        help="text file with the images, one a line, that are left out where they cannot be "
+        "decoded; noted in manifest.json and below every table (default: refuse)",
+    )
     return described
 
 
@@ -88,6 +96,7 @@ def command(arguments: argparse.Namespace) -> None:
         count_check=not arguments.no_count_check,
         disk_check=not arguments.no_disk_check,
         expect=arguments.expect,
+        skip_unreadable=arguments.skip_unreadable,
     )
 
 

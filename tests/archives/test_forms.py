@@ -75,8 +75,8 @@ FORMS = {
 def test_a_tar_is_read_by_its_content(form, name, tmp_path):
     archive = written(tmp_path / name, FORMS[form])
     assert contents(archive) == FILES
-    hashes = unpack(archive, "r/", ["3.jpg"], tmp_path / "o", "list", kinds=("sha256",))
-    assert hashes == {"sha256": hashlib.sha256(FORMS[form]).hexdigest()}
+    found = unpack(archive, "r/", ["3.jpg"], tmp_path / "o", "list", kinds=("sha256",))
+    assert found.hashes == {"sha256": hashlib.sha256(FORMS[form]).hexdigest()}
     assert (tmp_path / "o/3.jpg").read_bytes() == FILES["r/3.jpg"]
 
 
@@ -149,7 +149,7 @@ def test_hard_links_to_members_have_their_content(tmp_path):
     assert contents(archive) == FILES | {name: FILES["r/3.jpg"] for name, _ in links}
     wanted = ["x.jpg", "y.jpg", "z.jpg", "1.jpg"]
     found = unpack(archive, "r/", wanted, tmp_path / "o", "list", kinds=("sha256",))
-    assert found == {"sha256": hashlib.sha256(content).hexdigest()}
+    assert found.hashes == {"sha256": hashlib.sha256(content).hexdigest()}
     assert {p.name for p in (tmp_path / "o").iterdir()} == set(wanted)
     assert (tmp_path / "o/z.jpg").read_bytes() == FILES["r/3.jpg"]
 

@@ -309,4 +309,4 @@ def test_no_mat_file_and_no_archive_are_named(layout, tmp_path):
         if "tgz" in name and "devkit" not in name:
             continue
         archives = MAKERS[layout]() | {name: b"<html>Quota exceeded</html>" * 100}
-        refused(layout, archives, tmp_path / name, f"{name} is truncated or damaged")
+        refused(layout, archives, tmp_path / name, f"{name} is a web page, not a")

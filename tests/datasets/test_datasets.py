@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import sys
@@ -80,6 +81,86 @@ def test_label_files_may_have_windows_line_ends_and_a_last_empty_line(tmp_path):
     for member in [m for m in members if "Ebay" in m]:
         members[member] = members[member].replace(b"\n", b"\r\n") + b"\r\n"
     assert rows_of(read("sop", archives, tmp_path).train) == TRUTH["sop"][0]
+
+
+@pytest.mark.parametrize("header", ["", "\n", "# id class kind path\n"])
+def test_lists_without_their_header_lose_no_image(header, tmp_path):
+    archives = LAYOUTS["sop"]()
+    members = archives["Stanford_Online_Products.zip"]
+    for member in [m for m in members if "Ebay" in m]:
+        _, _, rest = members[member].partition(b"\n")
+        members[member] = header.encode() + rest
+    split = read("sop", archives, tmp_path)
+    assert rows_of(split.train) == TRUTH["sop"][0]
+    assert rows_of(split.test) == TRUTH["sop"][1]
+
+
+@pytest.mark.parametrize("line", [b"x 1 1 bicycle_final/a.JPG", b"1 1 bicycle_final/a.JPG"])
+def test_a_first_line_that_is_a_damaged_image_is_no_header(line, tmp_path):
+    archives = LAYOUTS["sop"]()
+    members = archives["Stanford_Online_Products.zip"]
+    member = "Stanford_Online_Products/Ebay_test.txt"
+    _, _, rest = members[member].partition(b"\n")
+    members[member] = line + b"\n" + rest
+    with pytest.raises(UserError, match=rf"line 1 is '{line.decode()}'"):
+        read("sop", archives, tmp_path)
+
+
+def test_a_second_line_that_is_no_image_is_refused(tmp_path):
+    archives = LAYOUTS["sop"]()
+    members = archives["Stanford_Online_Products.zip"]
+    member = "Stanford_Online_Products/Ebay_test.txt"
+    first, _, rest = members[member].partition(b"\n")
+    members[member] = first + b"\n" + first + b"\n" + rest
+    with pytest.raises(UserError, match=r"Ebay_test\.txt in .* line 2 is 'image_id"):
+        read("sop", archives, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "line", "message"),
+    [
+        ("classes", "2 Another_name", "the number 2 two values, '002.Laysan_Albatross' and 'Anoth"),
+        ("images", "3 002.Laysan_Albatross/x.jpg", "gives the number 3 two values, '00.*' and"),
+        ("image_class_labels", "3 6", "gives the number 3 two values, '.' and '6'"),
+    ],
+)
+def test_two_values_of_one_number_are_refused(table, line, message, tmp_path):
+    archives = LAYOUTS["cub"]()
+    archives["CUB_200_2011.tgz"][f"{CUB}{table}.txt"] += f"{line}\n".encode()
+    with pytest.raises(UserError, match=rf"{table}\.txt in .*{message}"):
+        read("cub", archives, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["categories", "annotations", "images"])
+def test_two_values_of_one_key_of_the_annotations_are_refused(key, tmp_path):
+    archives = LAYOUTS["inat2018"]()
+    members = archives["train2018.json.tar.gz"]
+    content = json.loads(members["train2018.json"])
+    other = {
+        "categories": {"name": "x"},
+        "annotations": {"category_id": 19},
+        "images": {"file_name": "y"},
+    }
+    content[key].append(content[key][0] | other[key])
+    members["train2018.json"] = json.dumps(content).encode()
+    with pytest.raises(UserError, match=r"train2018\.json in .* is both"):
+        read("inat2018", archives, tmp_path)
+
+
+def test_a_class_of_two_names_is_refused(tmp_path):
+    archives = LAYOUTS["sop"]()
+    members = archives["Stanford_Online_Products.zip"]
+    member = "Stanford_Online_Products/Ebay_train.txt"
+    members[member] = (
+        members[member]
+        .replace(b"111085122871_1", b"x/y")
+        .replace(b"bicycle_final/x", b"sofa_final/x")
+    )
+    layout = datasets.load("sop").layout()
+    folder = pack(tmp_path, archives)
+    split = layout.read(folder, datasets.load("sop").counts).split
+    with pytest.raises(UserError, match="class 1 has two names, 'bicycle 1' and 'sofa 1'"):
+        split.check()
 
 
 def test_a_class_without_images_still_counts_for_the_middle(tmp_path):

@@ -172,7 +172,7 @@ def spoil(archives, what):
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ("a corrupt image", r"the image 001\..*_18\.jpg cannot be decoded .* from .*2011\.tgz"),
+        ("a corrupt image", r"1 image of .*2011\.tgz cannot be decoded: 001\..*_18\.jpg \("),
         ("an absent image", r"images\.txt names 1 images that are not in"),
         ("a class less", "do not fit together"),
         ("a truncated archive", "is truncated or damaged"),
@@ -267,10 +267,10 @@ def test_manifest_round_trip_with_awkward_names(tmp_path):
     items = [
         Item("images/b, c.jpg", 10, 'a "quoted" name'),
         Item("images/z.jpg", 9, "Ötzi, of the Alps"),
-        Item("images/a.jpg", 10, ""),
+        Item("images/a.jpg", 11, ""),
     ]
     write_manifest(tmp_path / "m.csv", items)
-    assert read_manifest(tmp_path / "m.csv") == [items[1], items[2], items[0]]
+    assert read_manifest(tmp_path / "m.csv") == [items[1], items[0], items[2]]
 
 
 @pytest.mark.parametrize(
@@ -284,12 +284,23 @@ def test_manifest_round_trip_with_awkward_names(tmp_path):
         (b"path,label,class_name\na,1\n", "line 2 is incomplete"),
         (b"path,label,class_name\n,1,b\n", "line 2 is incomplete"),
         (b"path,label,class_name\n\xff,1,b\n", "is not a CSV table"),
+        (b"path;label;class_name\na;1;b\n", "lacks the column 'path'.*, parted by commas"),
+        (
+            b"path,label,class_name\na,1,b\nc,1,d\n",
+            "line 3 gives the label 1 the class name 'd', which has been 'b' before; give each",
+        ),
     ],
 )
 def test_a_manifest_of_another_shape_is_refused(content, message, tmp_path):
     (tmp_path / "m.csv").write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_manifest(tmp_path / "m.csv")
+
+
+def test_a_manifest_saved_by_a_spreadsheet_is_read(tmp_path):
+    content = b"\xef\xbb\xbfpath,label,class_name\r\na.jpg,1,\xc3\x96tzi\r\n"
+    (tmp_path / "m.csv").write_bytes(content)
+    assert read_manifest(tmp_path / "m.csv") == [Item("a.jpg", 1, "Ötzi")]
 
 
 def test_an_absent_manifest_is_named(tmp_path):

@@ -32,13 +32,15 @@ def write_run(
     name: str,
     scale: str = "full",
     image_cache: dict[str, Any] | None = None,
+    unreadable: dict[str, str] | None = None,
     **metrics: Any,
 ) -> Path:
     """Write a run folder `root/name`, where name ends in /{variant}/seed{number}."""
     folder = root / name
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps(METRICS | metrics))
-    record = {"config": {"scale": scale}, "data": {"image_cache": image_cache}}
+    data = {"image_cache": image_cache, "unreadable": unreadable or {}}
+    record = {"config": {"scale": scale}, "data": data}
     (folder / "run.json").write_text(json.dumps(record))
     return folder
 
@@ -51,11 +53,12 @@ def write_pair(
     tcm: dict[str, Any] | None = None,
     scale: str = "full",
     image_cache: dict[str, Any] | None = None,
+    unreadable: dict[str, str] | None = None,
 ) -> list[Path]:
     """Write the base and the tcm run of a cell."""
     return [
-        write_run(root, f"{cell}/base/seed{seed}", scale, image_cache, **(base or {})),
-        write_run(root, f"{cell}/tcm/seed{seed}", scale, image_cache, **(tcm or {})),
+        write_run(root, f"{cell}/base/seed{seed}", scale, image_cache, unreadable, **(base or {})),
+        write_run(root, f"{cell}/tcm/seed{seed}", scale, image_cache, unreadable, **(tcm or {})),
     ]
 
 

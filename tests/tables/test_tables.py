@@ -479,3 +479,23 @@ def test_a_stored_size_is_said_below_the_table(tmp_path):
     sentence = "Images were stored with a short side of at most 256 pixels (JPEG quality 95)"
     assert sentence in page_of(tmp_path / "a", write_pair(tmp_path / "a", image_cache=CACHE))
     assert "short side" not in page_of(tmp_path / "b", write_pair(tmp_path / "b"))
+
+
+BAD = {"chair_final/1_0.JPG": "image file is truncated", "chair_final/1_1.JPG": "no image"}
+
+
+def test_images_that_were_left_out_are_said_below_the_table(tmp_path):
+    folders = write_pair(tmp_path / "a", "sop/b/l", unreadable=BAD) + write_pair(tmp_path / "a")
+    page = page_of(tmp_path / "a", folders)
+    assert (
+        "SOP: 2 of the published images cannot be decoded and were left out: "
+        "chair_final/1_0.JPG, chair_final/1_1.JPG."
+    ) in page
+    assert "CUB-200-2011: 0" not in page
+    assert "cannot be decoded" not in page_of(tmp_path / "b", write_pair(tmp_path / "b"))
+
+
+def test_runs_on_other_images_of_a_dataset_do_not_mix(tmp_path):
+    folders = write_pair(tmp_path) + write_pair(tmp_path, seed=1, unreadable=BAD)
+    with pytest.raises(UserError, match=r"cub.* without 2 images .* without 0; train both on the"):
+        read_runs(folders)

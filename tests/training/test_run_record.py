@@ -58,6 +58,7 @@ def test_what_prepare_noted_of_the_images_is_kept(tmp_path):
         "layout": "devkit",
         "image_cache": {"short_side": 256},
         "archives": {"a.tgz": {"bytes": 1, "sha256": "ab"}},
+        "unreadable": {"1.jpg": "image file is truncated"},
     }
     (tmp_path / "manifest.json").write_text(json.dumps(noted | {"counts": {}}))
     assert data_identity(manifest) == bare | noted

@@ -16,12 +16,10 @@ from tcmbench.common.errors import UserError
 # Bytes that are looked at: titles of pages stand behind scripts.
 HEAD = 1 << 16
 QUOTED = 80
-LEAST_TEXT = 8
+LEAST_TEXT = 16
 PAGES = (".html", ".htm")
 
-_FETCH = (
-    "remove it and fetch the file itself; some hosts ask to sign in, or to come back another day"
-)
+_FETCH = "remove it and fetch the file again; some hosts ask to sign in, or to wait for a day"
 _REPACK = "unpack it and pack its content again as .zip"
 _TORCH = (
     "load it by torch.load(FILE, weights_only=True) and save its tensors by "
@@ -169,8 +167,8 @@ def _text(start: bytes) -> str | None:
         return wide if _TAG.search(wide) else None
     text = start.decode("utf-8-sig", errors="replace").strip()
     # The last character may be cut; older pages are in other encodings, with tags that can be read.
-    strange = text.count("\ufffd") > 1 and not _TAG.search(text)
-    if strange or len(text) < LEAST_TEXT or re.search(r"[\0-\x08\x0e-\x1f]", text):
+    strange = text.count("\ufffd") > 1 or len(text) < LEAST_TEXT
+    if (strange and not _TAG.search(text)) or re.search(r"[\0-\x08\x0e-\x1f]", text):
         return None
     return text
 

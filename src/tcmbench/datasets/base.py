@@ -81,13 +81,14 @@ class Split:
             open_world: no class may be in both halves; else both must have the same classes.
 
         Raises:
-            UserError: a half is empty, the classes are not as they must be, or an image is listed
-                twice.
+            UserError: a half is empty, the classes are not as they must be, a class has two names,
+                or an image is listed twice.
         """
         for name, half in (("training", self.train), ("test", self.test)):
             if not half:
                 raise UserError(f"the label files list no {name} image; check the archives")
         self._check_classes(open_world)
+        self._check_names()
         seen: set[str] = set()
         for item in (*self.train, *self.test):
             if item.path in seen:
@@ -107,6 +108,16 @@ class Split:
                 f"class {min(single)} is not in both the training and the test images "
                 f"({len(single)} such classes); the label files are wrong, download them again"
             )
+
+    def _check_names(self) -> None:
+        names: dict[int, str] = {}
+        for item in (*self.train, *self.test):
+            if names.setdefault(item.label, item.class_name) != item.class_name:
+                raise UserError(
+                    f"class {item.label} has two names, '{names[item.label]}' and "
+                    f"'{item.class_name}' (of '{item.path}'); the label files are wrong, download "
+                    "them again"
+                )
 
 
 @dataclass(frozen=True)

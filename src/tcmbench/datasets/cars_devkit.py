@@ -28,8 +28,9 @@ def read(archives: Path, _counts: Counts) -> Reading:
             images than the devkit.
     """
     devkit = archives / DEVKIT
-    members = [f"devkit/cars_{name}.mat" for name in ("meta", "train_annos", "test_annos")]
-    meta, train, test = read_members(devkit, *members)
+    files = [f"cars_{name}.mat" for name in ("meta", "train_annos", "test_annos")]
+    root, (meta, train, test) = read_members(devkit, "devkit/", *files)
+    members = [root + file for file in files]
     names = class_names(meta, f"{members[0]} in {devkit}")
     sources = (f"{members[1]} in {devkit}", str(archives / LABELS))
     contents = (train, (archives / LABELS).read_bytes())

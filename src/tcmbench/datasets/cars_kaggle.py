@@ -7,7 +7,7 @@ images share their classes, so both are read.
 from collections.abc import Sequence
 from pathlib import Path
 
-from tcmbench.archives.lookup import member_names, read_texts
+from tcmbench.archives.lookup import member_names, read_texts, top_folder
 from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Counts, Images, Reading
 from tcmbench.datasets.labels import class_name, halves, rows
@@ -28,7 +28,7 @@ def read(archives: Path, _counts: Counts) -> Reading:
             image that is not in the folder of its class.
     """
     archive = archives / ARCHIVE
-    *tables, lines = read_texts(archive, *TABLES, NAMES)
+    _, (*tables, lines) = read_texts(archive, "", *TABLES, NAMES)
     names = dict(enumerate(filter(None, map(str.strip, lines.splitlines())), start=1))
     items = [
         item
@@ -36,8 +36,8 @@ def read(archives: Path, _counts: Counts) -> Reading:
         for item in _items(half, text, f"{table} in {archive}", names)
     ]
     paths = [item.path for item in items]
-    _check_folders(archive, paths)
-    return Reading(halves(items, names), (Images(ARCHIVE, ROOT, paths, " and ".join(TABLES)),))
+    root = _image_folder(archive, paths)
+    return Reading(halves(items, names), (Images(ARCHIVE, root, paths, " and ".join(TABLES)),))
 
 
 def _items(half: str, text: str, source: str, names: dict[int, str]) -> list[Item]:
@@ -49,12 +49,14 @@ def _items(half: str, text: str, source: str, names: dict[int, str]) -> list[Ite
     return items
 
 
-def _check_folders(archive: Path, paths: Sequence[str]) -> None:
+def _image_folder(archive: Path, paths: Sequence[str]) -> str:
     held = set(member_names(archive))
-    missing = [path for path in paths if ROOT + path not in held]
+    root = top_folder(held, paths, ROOT, archive)
+    missing = [path for path in paths if root + path not in held]
     if missing:
         raise UserError(
             f"{' and '.join(TABLES)} list {len(missing):,} images that are not in the folder of "
-            f"their class in {archive}, the first is '{ROOT}{missing[0]}'; it is not the published "
+            f"their class in {archive}, the first is '{root}{missing[0]}'; it is not the published "
             "archive, delete it and download it again"
         )
+    return root

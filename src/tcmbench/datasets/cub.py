@@ -5,21 +5,21 @@ from pathlib import Path
 from tcmbench.archives.lookup import read_texts
 from tcmbench.common.errors import UserError
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, listed
-from tcmbench.datasets.labels import halves, rows
+from tcmbench.datasets.labels import by_id, halves
 from tcmbench.images.manifests import Item
 
 ARCHIVE = "CUB_200_2011.tgz"
 ROOT = "CUB_200_2011/"
+TABLES = {"images.txt": str, "image_class_labels.txt": int, "classes.txt": str}
 
 
 def read(archives: Path, _counts: Counts) -> Reading:
     """Split the images by class id. The official train_test_split.txt is unused."""
     archive = archives / ARCHIVE
-    members = [f"{ROOT}{name}.txt" for name in ("images", "image_class_labels", "classes")]
-    texts = read_texts(archive, *members)
+    root, texts = read_texts(archive, ROOT, *TABLES)
     paths, labels, names = (
-        dict(rows(text, f"{member} in {archive}", int, kind))
-        for text, member, kind in zip(texts, members, (str, int, str), strict=True)
+        by_id(text, f"{root}{name} in {archive}", kind)
+        for text, (name, kind) in zip(texts, TABLES.items(), strict=True)
     )
     unknown = set(labels.values()) - set(names)
     if paths.keys() != labels.keys() or unknown:
@@ -29,7 +29,7 @@ def read(archives: Path, _counts: Counts) -> Reading:
             "download it again"
         )
     items = [Item(path, labels[i], names[labels[i]]) for i, path in paths.items()]
-    images = Images(ARCHIVE, f"{ROOT}images/", [item.path for item in items], members[0])
+    images = Images(ARCHIVE, f"{root}images/", [item.path for item in items], f"{root}images.txt")
     return Reading(halves(items, names), (images,))
 
 

@@ -20,9 +20,10 @@ def read_lists(archives: Path, _counts: Counts) -> Reading:
     """
     labels = read_labels(archives)
     source = archives / SPLITS
+    _, texts = read_texts(source, "", *located(source, *LISTS))
     train, test = (
         [labels.item(path, str(source)) for path in map(str.strip, text.splitlines()) if path]
-        for text in read_texts(source, *located(source, *LISTS))
+        for text in texts
     )
     return _reading(train, test, str(source))
 

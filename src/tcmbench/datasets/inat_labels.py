@@ -49,7 +49,7 @@ def read_labels(archives: Path) -> Labels:
     """
     labels = Labels()
     for archive, member in zip(ARCHIVES, FILES, strict=True):
-        (text,) = read_texts(archives / archive, member)
+        _, (text,) = read_texts(archives / archive, "", member)
         try:
             _add(labels, json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
@@ -61,8 +61,17 @@ def read_labels(archives: Path) -> Labels:
 
 
 def _add(labels: Labels, content: dict[str, Any]) -> None:
-    files = {image["id"]: str(image["file_name"]) for image in content["images"]}
-    labels.names.update({int(c["id"]): str(c["name"]) for c in content["categories"]})
-    labels.groups.update({int(c["id"]): str(c["supercategory"]) for c in content["categories"]})
+    files: dict[Any, str] = {}
+    for image in content["images"]:
+        _put(files, image["id"], str(image["file_name"]))
+    for category in content["categories"]:
+        _put(labels.names, int(category["id"]), str(category["name"]))
+        _put(labels.groups, int(category["id"]), str(category["supercategory"]))
     for annotation in content["annotations"]:
-        labels.classes[files[annotation["image_id"]]] = int(annotation["category_id"])
+        _put(labels.classes, files[annotation["image_id"]], int(annotation["category_id"]))
+
+
+def _put(table: dict[Any, Any], key: Any, value: Any) -> None:
+    """Add an entry, which may come again only as it was."""
+    if table.setdefault(key, value) != value:
+        raise ValueError(f"{key!r} is both {table[key]!r} and {value!r}")

@@ -12,29 +12,49 @@ def rows(
     text: str,
     source: str,
     *types: Callable[[str], Any],
-    header: int = 0,
+    header: bool = False,
     separator: str | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     """Yield the fields of each line, converted; the last field may hold the separator.
 
-    Fields are separated by white space where no `separator` is given. The first `header` lines and
-    empty lines are passed over.
+    Fields are separated by white space where no `separator` is given. Empty lines are passed over,
+    and so is the first one of a table with a `header`, unless it holds a number: lists that were
+    written again may have lost it.
 
     Raises:
         UserError: a line has too few fields, or a field is not of its type.
     """
     for number, line in enumerate(map(str.strip, text.splitlines()), start=1):
-        if number <= header or not line:
+        if not line:
             continue
+        first, header = header, False
         try:
             values = line.split(separator, len(types) - 1)
             yield tuple(kind(value) for kind, value in zip(types, values, strict=True))
         except ValueError:
+            if first and not any(map(str.isdecimal, line.split(separator))):
+                continue
             kinds = ", ".join(kind.__name__ for kind in types)
             raise UserError(
                 f"{source} line {number} is '{line[:80]}' where the fields {kinds} are expected; "
                 "download the archive again"
             ) from None
+
+
+def by_id(text: str, source: str, kind: Callable[[str], Any]) -> dict[int, Any]:
+    """Return the second field of each line, converted, by its first, which is a number.
+
+    Raises:
+        UserError: as `rows`, or two lines have one number.
+    """
+    found: dict[int, Any] = {}
+    for number, value in rows(text, source, int, kind):
+        if found.setdefault(number, value) != value:
+            raise UserError(
+                f"{source} gives the number {number} two values, '{found[number]}' and '{value}'; "
+                "it is not the published file, download the archive again"
+            )
+    return found
 
 
 def class_name(names: Mapping[int, str], label: int, image: str, source: str) -> str:

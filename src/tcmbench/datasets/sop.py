@@ -9,6 +9,7 @@ from tcmbench.images.manifests import Item
 
 ARCHIVE = "Stanford_Online_Products.zip"
 ROOT = "Stanford_Online_Products/"
+LISTS = ("Ebay_train.txt", "Ebay_test.txt")
 
 
 def read(archives: Path, _counts: Counts) -> Reading:
@@ -17,19 +18,18 @@ def read(archives: Path, _counts: Counts) -> Reading:
     Classes have no names of their own, so they get the kind of thing and the id: "bicycle 1".
     """
     archive = archives / ARCHIVE
-    members = (f"{ROOT}Ebay_train.txt", f"{ROOT}Ebay_test.txt")
-    texts = read_texts(archive, *members)
+    root, texts = read_texts(archive, ROOT, *LISTS)
     train, test = (
-        _items(text, f"{member} in {archive}") for text, member in zip(texts, members, strict=True)
+        _items(text, f"{root}{name} in {archive}") for text, name in zip(texts, LISTS, strict=True)
     )
     wanted = [item.path for item in (*train, *test)]
-    return Reading(Split(train, test), (Images(ARCHIVE, ROOT, wanted, " and ".join(members)),))
+    return Reading(Split(train, test), (Images(ARCHIVE, root, wanted, " and ".join(LISTS)),))
 
 
 def _items(text: str, source: str) -> list[Item]:
     return [
         Item(path, label, f"{path.partition('/')[0].removesuffix('_final')} {label}")
-        for _image, label, _kind, path in rows(text, source, int, int, int, str, header=1)
+        for _image, label, _kind, path in rows(text, source, int, int, int, str, header=True)
     ]
 
 

@@ -23,11 +23,13 @@ def read_manifest(path: Path | str) -> list[Item]:
     """Read a manifest, in file order; the paths in it are relative to the manifest's own folder.
 
     Raises:
-        UserError: the file is missing, is not a table, lacks a column, holds no row, or holds a
-            row without a path or with a label that is not a whole number.
+        UserError: the file is missing, is not a table, lacks a column, holds no row, holds a row
+            without a path or with a label that is not a whole number, or gives a label two class
+            names.
     """
     try:
-        with Path(path).open(newline="", encoding="utf-8") as stream:
+        # Spreadsheets begin a table with a byte order mark.
+        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
             items = _rows(path, csv.DictReader(stream))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; make it with src/prepare.py") from None
@@ -51,9 +53,11 @@ def _rows(path: Path | str, table: "csv.DictReader[str]") -> list[Item]:
     absent = [column for column in COLUMNS if column not in (table.fieldnames or ())]
     if absent:
         raise UserError(
-            f"{path} lacks the column '{absent[0]}'; a manifest has {', '.join(COLUMNS)}"
+            f"{path} lacks the column '{absent[0]}'; a manifest has {', '.join(COLUMNS)}, parted "
+            "by commas"
         )
     items = []
+    names: dict[int, str] = {}
     for row in table:
         try:
             label = int(row["label"])
@@ -66,6 +70,12 @@ def _rows(path: Path | str, table: "csv.DictReader[str]") -> list[Item]:
             raise UserError(
                 f"{path} line {table.line_num} is incomplete; give it a path, a label and a class "
                 "name"
+            )
+        if names.setdefault(label, row["class_name"]) != row["class_name"]:
+            raise UserError(
+                f"{path} line {table.line_num} gives the label {label} the class name "
+                f"'{row['class_name']}', which has been '{names[label]}' before; give each class "
+                "one name"
             )
         items.append(Item(row["path"], label, row["class_name"]))
     return items

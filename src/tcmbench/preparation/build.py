@@ -1,7 +1,7 @@
 """From archives to a folder of images with its two manifests."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tcmbench.common.errors import UserError
@@ -9,12 +9,13 @@ from tcmbench.common.locks import exclusive
 from tcmbench.datasets import load
 from tcmbench.datasets.base import Dataset, Images, Reading, Split
 from tcmbench.preparation.job import Job, cache_of, present_layout
-from tcmbench.preparation.listing import RECORD, TABLES, Hashes, write_tables
+from tcmbench.preparation.listing import RECORD, TABLES, is_published, write_tables
 from tcmbench.preparation.ownership import refuse_foreign_tables
 from tcmbench.preparation.receipts import fingerprint, kinds_needed
 from tcmbench.preparation.space import check_space, peak_bytes, used_bytes
-from tcmbench.preparation.store import Store, folder_name, identity_of, lacking
+from tcmbench.preparation.store import Kept, Store, folder_name, identity_of, lacking
 from tcmbench.preparation.unpack import unpack
+from tcmbench.preparation.unreadable import finding, read_list, refuse, without
 
 
 def build(
@@ -30,6 +31,7 @@ def build(
     count_check: bool = True,
     disk_check: bool = True,
     expect: Path | None = None,
+    skip_unreadable: Path | None = None,
 ) -> None:
     """Make sure that `out` has the images, and list them in `manifests`.
 
@@ -53,6 +55,8 @@ def build(
             else they become a warning, printed and kept in manifest.json.
         disk_check: whether too little free disk is refused.
         expect: a JSON file whose counts and hashes replace the published ones.
+        skip_unreadable: a text file with the images that are left out where they cannot be decoded;
+            the counts are those of the label files all the same.
 
     Raises:
         UserError: an archive is missing, damaged or hostile, an image is missing or corrupt,
@@ -79,7 +83,15 @@ def build(
     reading = job.layout.read(archives, dataset.counts)
     reading.split.check(dataset.open_world)
     warnings = _compare(reading.split, dataset, count_check)
-    write_tables(job, reading, _images(job, reading), warnings)
+    folder = folder_name(cache)
+    allowed = read_list(skip_unreadable, reading.images, folder) if skip_unreadable else set()
+    kept = _images(job, reading, allowed)
+    if kept.unreadable:
+        reading = without(reading, kept.unreadable)
+        reading.split.check(dataset.open_world)
+        warnings.append(finding(dataset.title, kept.unreadable))
+        print(f"warning: {warnings[-1]}", file=sys.stderr)
+    write_tables(job, reading, kept, warnings)
 
 
 def _compare(split: Split, dataset: Dataset, count_check: bool) -> list[str]:
@@ -96,31 +108,32 @@ def _compare(split: Split, dataset: Dataset, count_check: bool) -> list[str]:
     return [finding]
 
 
-def _images(job: Job, reading: Reading) -> Hashes:
-    """Unpack the images unless they are there; return the hashes of their archives."""
+def _images(job: Job, reading: Reading, allowed: Collection[str]) -> Kept:
+    """Unpack the images unless they are there; those in `allowed` may turn out to be unreadable."""
     parts = reading.images
     marks = {p.archive: fingerprint(job.archives / p.archive, job.receipts) for p in parts}
     identity = identity_of(job.name, job.layout_name, marks, parts, job.cache)
     store = Store(job.out, folder_name(job.cache), identity)
     paths = [path for part in parts for path in part.paths]
     # Looked for before the lock, so that a shared folder may be read-only.
-    if (hashes := store.hashes(paths)) is not None:
-        return hashes
+    if (kept := store.kept(paths, allowed)) is not None:
+        return kept
     with exclusive(store.folder, f"prepares {store.folder}"):
-        hashes = store.hashes(paths)
-        return _unpacked(job, store, parts, paths) if hashes is None else hashes
+        kept = store.kept(paths, allowed)
+        return _unpacked(job, store, parts, allowed) if kept is None else kept
 
 
-def _unpacked(job: Job, store: Store, parts: Sequence[Images], paths: Sequence[str]) -> Hashes:
+def _unpacked(job: Job, store: Store, parts: Sequence[Images], allowed: Collection[str]) -> Kept:
+    paths = [path for part in parts for path in part.paths]
     store.claim()
     store.drop_others()
     need = peak_bytes(job.archives, parts, job.cache) - used_bytes(store.images)
     check_space(store.place, need, refuse=job.disk_check)
     with store.workspace(paths) as folder:
-        hashes = {}
+        found = {}
         for part in parts:
             archive = job.archives / part.archive
-            hashes[part.archive] = unpack(
+            found[part.archive] = unpack(
                 archive,
                 part.root,
                 part.paths,
@@ -130,11 +143,20 @@ def _unpacked(job: Job, store: Store, parts: Sequence[Images], paths: Sequence[s
                 threads=job.threads,
                 kinds=kinds_needed(archive, job.receipts, job.dataset.archive(part.archive)),
             )
-        if absent := lacking(folder, paths):
+        refuse(
+            {name: each.unreadable for name, each in found.items()},
+            allowed,
+            {name: is_published(job, name, each.hashes) for name, each in found.items()},
+        )
+        kept = Kept(
+            {name: each.hashes for name, each in found.items()},
+            {path: why for each in found.values() for path, why in each.unreadable.items()},
+        )
+        if absent := lacking(folder, set(paths) - set(kept.unreadable)):
             raise UserError(
                 f"{len(absent):,} images vanished from {folder} while they were unpacked, the "
-                f"first is '{absent[0]}'; let nothing else write there, and prepare again"
+                f"first is '{min(absent)}'; let nothing else write there, and prepare again"
             )
         (job.manifests / RECORD).unlink(missing_ok=True)
-        store.publish(hashes)
-    return hashes
+        store.publish(kept)
+    return kept

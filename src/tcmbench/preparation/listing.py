@@ -1,7 +1,7 @@
 """The tables that list a prepared dataset, and the record of where they come from."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
@@ -14,25 +14,23 @@ from tcmbench.datasets.base import Reading
 from tcmbench.images.manifests import Item, write_manifest
 from tcmbench.preparation.job import Job
 from tcmbench.preparation.receipts import entry, kinds_needed
-from tcmbench.preparation.store import folder_name
+from tcmbench.preparation.store import Kept, folder_name
 
 TABLES = ("train.csv", "test.csv")
 RECORD = "manifest.json"
 
-Hashes = dict[str, dict[str, str]]
 
-
-def write_tables(job: Job, reading: Reading, hashes: Hashes, warnings: Sequence[str]) -> None:
+def write_tables(job: Job, reading: Reading, kept: Kept, warnings: Sequence[str]) -> None:
     """Write train.csv, test.csv and, last, manifest.json: while that is absent, they are not whole.
 
     Args:
         job: what was prepared.
         reading: its images.
-        hashes: by archive, those made while it was unpacked.
+        kept: what was noted while they were unpacked.
         warnings: what the record has to keep.
     """
     below = partial(_below, folder_name(job.cache))
-    archives = {a.name: _archive(job, a.name, hashes) for a in job.layout.archives}
+    archives = {a.name: _archive(job, a.name, kept.hashes) for a in job.layout.archives}
     (job.manifests / RECORD).unlink(missing_ok=True)
     for table, items in zip(TABLES, (reading.split.train, reading.split.test), strict=True):
         with atomic_path(job.manifests / table) as temporary:
@@ -43,14 +41,24 @@ def write_tables(job: Job, reading: Reading, hashes: Hashes, warnings: Sequence[
     findings = [f"{name} is not the published file (another hash)" for name in strangers]
     for finding in findings:
         print(f"warning: {job.dataset.title}: {finding}", file=sys.stderr)
-    write_json(job.manifests / RECORD, _record(job, reading, archives, [*warnings, *findings]))
+    record = _record(job, reading, archives, [*warnings, *findings])
+    write_json(job.manifests / RECORD, record | {"unreadable": kept.unreadable})
+
+
+def is_published(job: Job, name: str, hashes: Mapping[str, str]) -> bool | None:
+    """Say whether an archive is the published one; None where nobody knows."""
+    found = entry(job.archives / name, job.receipts, job.dataset.archive(name), dict(hashes))
+    published: bool | None = found.get("published")
+    # A receipt of a hash of first use says False, and nothing is known.
+    archive = job.dataset.archive(name)
+    return published if archive.sha256 or archive.md5 else None
 
 
 def _below(folder: str, item: Item) -> Item:
     return replace(item, path=f"{folder}/{item.path}")
 
 
-def _archive(job: Job, name: str, hashes: Hashes) -> dict[str, Any]:
+def _archive(job: Job, name: str, hashes: Mapping[str, dict[str, str]]) -> dict[str, Any]:
     path, archive = job.archives / name, job.dataset.archive(name)
     if name in hashes:
         return entry(path, job.receipts, archive, hashes[name])

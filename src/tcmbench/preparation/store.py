@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -51,6 +51,14 @@ def identity_of(
     }
 
 
+@dataclass(frozen=True)
+class Kept:
+    """The hashes of the archives, by archive and kind, and why images are absent, by path."""
+
+    hashes: dict[str, dict[str, str]]
+    unreadable: dict[str, str]
+
+
 class Store:
     """Images below `out` / `name`, with the record `name`.json beside them.
 
@@ -66,13 +74,18 @@ class Store:
         self.images = self.partial / "images"
         self.identity = identity
 
-    def hashes(self, paths: Collection[str]) -> dict[str, dict[str, str]] | None:
-        """Return the archives' hashes as made at unpacking; None where there is work to do."""
+    def kept(self, paths: Collection[str], skip: Collection[str]) -> Kept | None:
+        """Return what was noted at unpacking; None where there is work to do.
+
+        `skip` are the images that may be absent, if they could not be decoded.
+        """
         content = _read(self.record)
         if content is None or content.get("identity") != self.identity:
             return None
-        found: dict[str, dict[str, str]] = content["hashes"]
-        return None if lacking(self.folder, paths) else found
+        kept = Kept(content["hashes"], content.get("unreadable", {}))
+        if not set(skip).issuperset(kept.unreadable):
+            return None
+        return None if lacking(self.folder, set(paths) - set(kept.unreadable)) else kept
 
     def claim(self) -> None:
         """Make sure that the folder may be replaced.
@@ -102,7 +115,7 @@ class Store:
             shutil.rmtree(self.partial, ignore_errors=True)
             raise
 
-    def publish(self, hashes: dict[str, dict[str, str]]) -> None:
+    def publish(self, kept: Kept) -> None:
         """Swap the unpacked images in and write their record."""
         self.record.unlink(missing_ok=True)
         replaced = self.partial / "replaced"
@@ -119,7 +132,7 @@ class Store:
             if self.folder.exists():
                 self.folder.rename(replaced)
             self.images.rename(self.folder)
-        write_json(self.record, {"identity": self.identity, "hashes": hashes})
+        write_json(self.record, {"identity": self.identity, **asdict(kept)})
         shutil.rmtree(self.partial, ignore_errors=True)
 
 

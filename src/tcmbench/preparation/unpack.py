@@ -1,23 +1,28 @@
 """Images out of an archive: one thread reads it, many check, shrink and write."""
 
 import os
-from collections import deque
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from tcmbench.archives import members_of
 from tcmbench.archives.guards import LARGEST_IMAGE, Member, check_size
+from tcmbench.archives.lookup import top_folder
 from tcmbench.archives.source import Source
 from tcmbench.common.errors import UserError
 from tcmbench.common.progress import Progress
 from tcmbench.preparation.shrink import Cache
+from tcmbench.preparation.workers import Workers
 
-# Images that were read and not yet written: bytes in all, and files a thread.
-WAITING_BYTES = 128 * 2**20
-WAITING_FILES = 32
+
+@dataclass(frozen=True)
+class Unpacked:
+    """What came of an archive: its hashes in hex, by kind, and why images could not be decoded."""
+
+    hashes: dict[str, str]
+    unreadable: dict[str, str]
 
 
 def unpack(
@@ -30,16 +35,17 @@ def unpack(
     cache: Cache | None = None,
     threads: int | None = None,
     kinds: Collection[str] = (),
-) -> dict[str, str]:
+) -> Unpacked:
     """Write each member `prefix` + name, for the names in `wanted`, to `folder` / name.
 
-    Each image is checked before it is written, and appears under its name whole. Those that an
-    earlier call left are kept. The archive is read once, to its end, so a truncated one is noticed.
-    Only names that the archive itself holds as plain relative paths are written, so nothing can
-    land outside `folder`.
+    Each image is checked before it is written, and appears under its name whole; one that cannot be
+    decoded is not written. Those that an earlier call left are kept. The archive is read once, to
+    its end, so a truncated one is noticed; where nothing lies below `prefix`, it is read once more
+    for the folder that has the images. Only names that the archive itself holds as plain relative
+    paths are written, so nothing can land outside `folder`.
 
     Args:
-        archive: a .zip file, or a gzipped tar.
+        archive: a .zip file, or a tar.
         prefix: the folder inside the archive, with its slash.
         wanted: paths below it.
         folder: where they go; missing folders are made.
@@ -48,38 +54,78 @@ def unpack(
         threads: how many images are worked on at a time; None: one a core.
         kinds: hashes of the archive to make while it is read.
 
-    Returns:
-        The hashes asked for, in hex, by kind.
-
     Raises:
-        UserError: the archive is damaged or hostile, lacks a wanted member or holds one twice, or
-            an image cannot be decoded.
+        UserError: the archive is damaged or hostile, or lacks a wanted member or holds one twice.
     """
-    threads = threads or os.cpu_count() or 1
-    names = set(wanted)
-    missing = set(names)
-    folders: set[Path] = set()
-    with (
-        closing(Source(archive, kinds)) as stream,
-        Progress(len(missing), "images", f"unpacking {archive.name}") as progress,
-        _Workers(threads, progress) as workers,
-    ):
-        for member in members_of(stream):
-            name = member.name.removeprefix(prefix)
-            if name not in names or member.name != prefix + name:
-                continue
-            _check(archive, member, name in missing)
-            missing.remove(name)
-            target = folder / name
-            if target.parent not in folders:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                folders.add(target.parent)
-            place = partial(_place, archive, name, member, member.fetch(), target, cache)
-            workers.submit(member.size, place)
-        workers.finish()
-        if missing:
-            raise _lacking(archive, prefix, wanted, missing, source)
-        return stream.hashes()
+    work = partial(_Pass, archive, frozenset(wanted), folder, cache, threads)
+    with closing(Source(archive, kinds)) as stream:
+        first = work(prefix)
+        first.run(stream)
+        hashes = stream.hashes()
+    other = top_folder(first.others, wanted, prefix, archive) if not first.found else prefix
+    last = first
+    if other != prefix:
+        with closing(Source(archive)) as stream:
+            last = work(other)
+            last.run(stream)
+    if last.missing:
+        raise _lacking(archive, other, wanted, last.missing, source)
+    return Unpacked(hashes, last.unreadable)
+
+
+class _Pass:
+    """One reading of an archive, with its images below one folder."""
+
+    def __init__(
+        self,
+        archive: Path,
+        wanted: Collection[str],
+        folder: Path,
+        cache: Cache | None,
+        threads: int | None,
+        prefix: str,
+    ) -> None:
+        self.archive = archive
+        self.folder = folder
+        self.cache = cache
+        self.threads = threads or os.cpu_count() or 1
+        self.prefix = prefix
+        self.wanted = wanted
+        self.missing = set(wanted)
+        self.unreadable: dict[str, str] = {}
+        # Names of other members, as long as no image is found.
+        self.others: list[str] = []
+        self._folders: set[Path] = set()
+
+    @property
+    def found(self) -> bool:
+        """Say whether any image is there."""
+        return len(self.missing) < len(self.wanted)
+
+    def run(self, stream: Source) -> None:
+        """Read the archive to its end."""
+        told = f"unpacking {self.archive.name}"
+        with (
+            Progress(len(self.missing), "images", told) as progress,
+            Workers(self.threads, progress, self.unreadable) as workers,
+        ):
+            for member in members_of(stream):
+                name = member.name.removeprefix(self.prefix)
+                if name in self.wanted and member.name == self.prefix + name:
+                    self._take(member, name, workers)
+                elif not self.found:
+                    self.others.append(member.name)
+            workers.finish()
+
+    def _take(self, member: Member, name: str, workers: Workers) -> None:
+        _check(self.archive, member, name in self.missing)
+        self.missing.remove(name)
+        target = self.folder / name
+        if target.parent not in self._folders:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._folders.add(target.parent)
+        place = partial(_place, member, member.fetch(), target, self.cache)
+        workers.submit(member.size, name, place)
 
 
 def _check(archive: Path, member: Member, first: bool) -> None:
@@ -102,17 +148,13 @@ def _lacking(
 
 
 def _place(
-    archive: Path,
-    name: str,
-    member: Member,
-    load: Callable[[], bytes],
-    target: Path,
-    cache: Cache | None,
-) -> None:
+    member: Member, load: Callable[[], bytes], target: Path, cache: Cache | None
+) -> str | None:
+    """Write an image, or return why it cannot be decoded."""
     from tcmbench.images.pictures import UnreadableError, check_image
 
     if _left(target, member.size, cache):
-        return
+        return None
     content = load()
     try:
         if cache is None:
@@ -120,14 +162,12 @@ def _place(
         else:
             content = cache.shrunk(content)
     except UnreadableError as error:
-        raise UserError(
-            f"the image {name} cannot be decoded ({error}), as unpacked from {archive}; delete the "
-            "archive and download it again"
-        ) from None
+        return str(error)
     # The same name at every try: what a killed run left is written over by the next.
     part = target.with_name(f".{target.name}.part")
     part.write_bytes(content)
     part.replace(target)
+    return None
 
 
 def _left(target: Path, size: int, cache: Cache | None) -> bool:
@@ -141,36 +181,3 @@ def _left(target: Path, size: int, cache: Cache | None) -> bool:
     except (OSError, UnreadableError):
         return False
     return True
-
-
-class _Workers:
-    """A pool of threads with a bounded queue; the first failure, in order of submission, counts."""
-
-    def __init__(self, threads: int, progress: Progress) -> None:
-        self._pool = ThreadPoolExecutor(threads)
-        self._most = threads * WAITING_FILES
-        self._waiting: deque[tuple[int, Future[None]]] = deque()
-        self._bytes = 0
-        self._progress = progress
-
-    def submit(self, size: int, work: Callable[[], None]) -> None:
-        self._waiting.append((size, self._pool.submit(work)))
-        self._bytes += size
-        while self._bytes > WAITING_BYTES or len(self._waiting) > self._most:
-            self._collect()
-
-    def finish(self) -> None:
-        while self._waiting:
-            self._collect()
-
-    def _collect(self) -> None:
-        size, future = self._waiting.popleft()
-        future.result()
-        self._bytes -= size
-        self._progress.update()
-
-    def __enter__(self) -> "_Workers":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcmbench.statistics import RESAMPLES
 from tcmbench.tables.intervals import NO_INTERVAL, OVER_CLASSES, OVER_SEEDS
-from tcmbench.tables.names import MINIATURE, OTHER_DATASETS, backbone_title
+from tcmbench.tables.names import MINIATURE, OTHER_DATASETS, backbone_title, dataset_title
 from tcmbench.tables.runs import Comparison, MeasuredRun
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ KINDS = {
     NO_INTERVAL: "Rows without interval: one seed, and fewer than 10 test classes or no "
     "utility.parquet and classes.parquet beside the metrics.",
 }
+# Images that are named one by one.
+NAMED = 20
 REFERENCES = {
     "published_recall_at_1": "† R@1 of the base loss in its own paper: of the checkpoint with the "
     "best R@1 on the test images, so it can be higher than ours by its selection alone. Sources: "
@@ -55,6 +57,7 @@ def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite:
         "percentage points. A change that rounds to zero has no arrow and no colour; the colour "
         "follows the change alone, not its interval.",
         *_stored(first.image_cache),
+        *_left_out(runs),
         "Selection: the weights after the last epoch; no test image chooses anything.",
         _networks(runs),
         settings(first.metrics),
@@ -86,6 +89,19 @@ def _stored(image_cache: dict[str, Any] | None) -> list[str]:
     return [
         f"Images were stored with a short side of at most {image_cache['short_side']} pixels (JPEG "
         f"quality {image_cache['quality']}), not as published: this is not the paper's protocol."
+    ]
+
+
+def _left_out(runs: Sequence[MeasuredRun]) -> list[str]:
+    """Name the images that a dataset was used without."""
+    found = {
+        dataset_title(run.run.dataset, run.scale): run.left_out for run in runs if run.left_out
+    }
+    return [
+        f"{name}: {len(paths)} of the published images cannot be decoded and "
+        f"{'was' if len(paths) == 1 else 'were'} left out: {', '.join(paths[:NAMED])}"
+        f"{' and others' if len(paths) > NAMED else ''}."
+        for name, paths in sorted(found.items())
     ]
 
 

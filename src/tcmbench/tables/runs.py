@@ -52,6 +52,11 @@ class MeasuredRun:
         cache: dict[str, Any] | None = self.record.get("data", {}).get("image_cache")
         return cache
 
+    @property
+    def left_out(self) -> list[str]:
+        """Return the images that were left out since they cannot be decoded."""
+        return sorted(self.record.get("data", {}).get("unreadable") or ())
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -162,7 +167,21 @@ def _check_alike(runs: Sequence[MeasuredRun]) -> None:
                 f"{run.folder} was trained with image_cache {run.image_cache} but {first.folder} "
                 f"with {first.image_cache}; make a table of each"
             )
+    _check_images(runs)
     check_settings(runs)
+
+
+def _check_images(runs: Sequence[MeasuredRun]) -> None:
+    """Refuse runs on one dataset that did not have the same images."""
+    first: dict[str, MeasuredRun] = {}
+    for run in runs:
+        other = first.setdefault(run.run.dataset, run)
+        if run.left_out != other.left_out:
+            raise UserError(
+                f"{run.folder} was trained without {len(run.left_out)} images that cannot be "
+                f"decoded but {other.folder} without {len(other.left_out)}; train both on the same "
+                "manifest"
+            )
 
 
 def check_settings(runs: Sequence[MeasuredRun]) -> None:

@@ -15,7 +15,7 @@ from tcmbench.training.sampling import unused
 from tcmbench.training.settings import Settings
 
 # Of manifest.json, what decides which pixels and labels a training saw.
-NOTED = ("layout", "image_cache", "archives")
+NOTED = ("layout", "image_cache", "archives", "unreadable")
 
 
 def describe(
