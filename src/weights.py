@@ -37,6 +37,8 @@ def command(arguments: argparse.Namespace) -> None:
             f"revision, sha256 and file say which weights of the hub are wanted, but the source is "
             f"'{arguments.source}'; remove them from the backbone's entry of config.yaml"
         )
+    if arguments.file and arguments.file.resolve() == arguments.out.resolve():
+        raise UserError(f"{arguments.out} would replace --file itself; choose another --out")
     from tcmbench.common.provenance import provenance
 
     made = _hub(arguments) if arguments.source == "hub" else _digits(arguments)

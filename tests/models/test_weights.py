@@ -342,3 +342,125 @@ def test_a_model_never_asks_the_network(client):
     # The same name with weights would have asked.
     hub.pretrained(NAME, {})
     assert client.asked != []
+
+
+# Weights as people have them
+
+
+def network(name=NAME, **more):
+    torch.manual_seed(3)
+    return timm.create_model(name, pretrained=False, **more).state_dict()
+
+
+def by_hand(tensors, path, name=NAME, **model_args):
+    save_file({key: value.contiguous() for key, value in tensors.items()}, path)
+    return hub.pretrained(name, model_args, file=path)[0].state_dict()
+
+
+@pytest.mark.parametrize("change", ["no classifier", "no bias", "other classes", "no counters"])
+def test_the_classifier_may_be_absent_or_another_one(change, tmp_path):
+    tensors = network()
+    expected = {name: value for name, value in tensors.items() if not name.startswith("fc.")}
+    if change == "no classifier":
+        tensors = dict(expected)
+    elif change == "no counters":  # as torch wrote before 0.4.1
+        tensors = {k: v for k, v in expected.items() if not k.endswith("num_batches_tracked")}
+    elif change == "no bias":
+        del tensors["fc.bias"]
+    else:
+        tensors |= {"fc.weight": tensors["fc.weight"][:7], "fc.bias": tensors["fc.bias"][:7]}
+    found = by_hand(tensors, tmp_path / "w.safetensors")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_vision_transformer_without_classifier_for_another_size(tmp_path):
+    tensors = {k: v for k, v in network("test_vit").items() if not k.startswith("head.")}
+    found = by_hand(tensors, tmp_path / "w", "test_vit.r160_in1k", img_size=64)
+    assert found["pos_embed"].shape[1] == (64 // 16) ** 2 + 1
+    assert torch.equal(found["blocks.0.attn.qkv.weight"], tensors["blocks.0.attn.qkv.weight"])
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (
+            lambda t: {f"module.{k}": v for k, v in t.items()},
+            "its names begin with 'module.', as those of a wrapped network do); save it again "
+            "without 'module.' in front of each name",
+        ),
+        (
+            lambda t: {f"state_dict.model.{k}": v for k, v in t.items()},
+            "its names begin with 'state_dict.model.', as those of a wrapped network do); save",
+        ),
+        (
+            lambda t: {k: v for k, v in t.items() if k != "bn1.weight" and k[:3] != "fc."},
+            "it lacks 'bn1.weight', 'fc.bias', 'fc.weight', and has nothing that the "
+            "network has not); it is of another network",
+        ),
+        (
+            lambda t: t | {"extra": torch.zeros(1)},
+            "it lacks nothing, and has 'extra' that the network has not); it is of another",
+        ),
+        (
+            lambda t: t | {"bn1.weight": torch.zeros(3)},
+            "'bn1.weight' is [3] instead of [32]",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_named(change, cause, tmp_path, capsys):
+    changed = change(network())
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(UserError) as error:
+        by_hand(changed, path)
+    assert f"{path} does not hold the weights of {NAME} ({cause}" in str(error.value)
+    assert "accepted" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("pool", "other"), [("avg", "token"), ("token", "avg")])
+def test_another_global_pool_is_named(pool, other, tmp_path):
+    with pytest.raises(UserError) as error:
+        by_hand(
+            network("test_vit", global_pool=other), tmp_path / "w", "test_vit", global_pool=pool
+        )
+    assert "as that of another global_pool); set 'global_pool' in model_args" in str(error.value)
+    assert "'norm.bias', 'norm.weight'" in str(error.value)
+    assert "'fc_norm.bias', 'fc_norm.weight'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("write", "cause"),
+    [
+        (lambda path: torch.save(network(), path), "is a PyTorch file (pickle), not a safetensors"),
+        (
+            lambda path: path.write_text("<!DOCTYPE html><title>401</title>"),
+            "is a web page ('401')",
+        ),
+        (
+            lambda path: path.write_text(
+                "version https://git-lfs.github.com/spec/v1\noid sha256:0"
+            ),
+            "is a pointer of git LFS in place of the file, not a safetensors file",
+        ),
+    ],
+)
+@pytest.mark.parametrize("pin", [None, "0" * 64])
+def test_what_is_no_safetensors_file_is_named_before_it_is_hashed(
+    write, cause, pin, tmp_path, capsys
+):
+    path = tmp_path / "w.safetensors"
+    write(path)
+    with pytest.raises(UserError) as error:
+        hub.pretrained(NAME, {}, expected=pin, file=path)
+    assert str(error.value).startswith(f"{path} {cause}")
+    assert "accepted" not in capsys.readouterr().err
+
+
+def test_a_file_by_hand_is_never_written_over(tmp_path, capsys):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(b"mine")
+    assert exit_code(door, "--timm", NAME, "--file", path, "--out", path) == 2
+    assert capsys.readouterr().err == (
+        f"error: {path} would replace --file itself; choose another --out\n"
+    )
+    assert path.read_bytes() == b"mine"

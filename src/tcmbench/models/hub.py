@@ -11,9 +11,10 @@ from typing import Any
 
 from torch import nn
 
+from tcmbench.common.contents import SAFETENSORS, demand, head
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import sha256
-from tcmbench.models.network import create_backbone
+from tcmbench.models.weights import cut
 
 NAME = "model.safetensors"
 
@@ -44,13 +45,14 @@ def pretrained(
     path = _fetched(repository, revision) if file is None else file
     found = _checked(path, repository, expected)
     commit = path.parent.name if file is None else None
+    backbone = cut(timm_name, model_args, path)
     if expected is None:
+        pins = "" if commit is None else f"revision: {commit} and "
         print(
             f"warning: nothing pins the weights of {timm_name}; accepted as they are, with "
-            f"revision: {commit} and sha256: {found}, to be put into config.yaml",
+            f"{pins}sha256: {found}, to be put into config.yaml",
             file=sys.stderr,
         )
-    backbone = _cut(timm_name, model_args, path)
     return backbone, {"hub": repository, "revision": commit, "file_sha256": found}
 
 
@@ -106,6 +108,7 @@ def _checked(path: Path, repository: str, expected: str | None) -> str:
         found = sha256(path)
     except FileNotFoundError:
         raise UserError(f"weights {path} do not exist; check 'file' in config.yaml") from None
+    demand(head(path), str(path), SAFETENSORS)
     if expected not in (None, found):
         raise UserError(
             f"{path} is not the {NAME} of {repository} that is wanted: its sha256 is {found} "
@@ -113,25 +116,3 @@ def _checked(path: Path, repository: str, expected: str | None) -> str:
             "config.yaml"
         )
     return found
-
-
-def _cut(timm_name: str, model_args: dict[str, Any], path: Path) -> nn.Module:
-    """Load the file into the whole network, every tensor of it, and keep all but the classifier."""
-    import timm
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    backbone: nn.Module = create_backbone(timm_name, model_args)
-    try:
-        # With a classifier timm's loading is strict; it also adapts position embeddings.
-        overlay = {"state_dict": load_file(path)}
-        whole = timm.create_model(
-            timm_name, pretrained=True, pretrained_cfg_overlay=overlay, **model_args
-        ).state_dict()
-        backbone.load_state_dict({name: whole[name] for name in backbone.state_dict()})
-    except (SafetensorError, RuntimeError, KeyError) as error:
-        raise UserError(
-            f"{path} does not hold the weights of {timm_name} ({shorten(str(error), 200)}); fetch "
-            "it again"
-        ) from None
-    return backbone
