@@ -41,7 +41,7 @@ for DATASET in MINIATURES:
             dataset=DATASET,
             folder=subpath(output.expected, parent=True),
         shell:
-            "python {input.script} --dataset {params.dataset} --out {params.folder} > {log} 2>&1"
+            "python {input.script:q} --dataset {params.dataset} --out {params.folder} > {log} 2>&1"
 
 
 rule download:
@@ -71,7 +71,7 @@ rule download:
         receipts=subpath(output[0], parent=True),
         options=download_options,
     shell:
-        "python {input.script} --dataset {wildcards.dataset} --file {wildcards.file}"
+        "python {input.script:q} --dataset {wildcards.dataset} --file {wildcards.file}"
         " --out {params.archives:q} --receipts {params.receipts} {params.options} > {log} 2>&1"
 
 
@@ -79,6 +79,7 @@ rule prepare:
     input:
         receipts=receipts,
         expect=expected,
+        skip=skip_list,
         script=script("prepare.py"),
         code=prepare_sources,
     output:
@@ -104,6 +105,6 @@ rule prepare:
         checks=prepare_checks,
         options=prepare_options,
     shell:
-        "python {input.script} --dataset {wildcards.dataset} --archives {params.archives:q}"
+        "python {input.script:q} --dataset {wildcards.dataset} --archives {params.archives:q}"
         " --receipts {params.receipts} --out {params.images:q} --manifests {params.folder}"
         " --threads {threads} {params.checks} {params.options} > {log} 2>&1"

@@ -31,7 +31,7 @@ rule evaluation_view:
         packages=packages(),
         images=data_folder,
     shell:
-        "python {input.script} --manifest {input.manifest} --images {params.images:q}"
+        "python {input.script:q} --manifest {input.manifest:q} --images {params.images:q}"
         " --resize {wildcards.resize} --crop {wildcards.crop} --out {output.view} > {log} 2>&1"
 
 
@@ -63,6 +63,6 @@ rule embed:
         images=data_folder,
         view=view_option,
     shell:
-        "python {input.script} --run {params.run} --manifest {input.manifest}"
+        "python {input.script:q} --run {params.run} --manifest {input.manifest:q}"
         " --images {params.images:q} {params.view} --out {output}"
         " --device {resources.device} > {log} 2>&1"

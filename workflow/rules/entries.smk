@@ -68,5 +68,5 @@ rule entries:
         figures=subpath(output.svg, parent=True),
         entries=entry_options(),
     shell:
-        "python {input.script} --tables {params.tables} --figures {params.figures}"
+        "python {input.script:q} --tables {params.tables} --figures {params.figures}"
         " {params.entries} > {log} 2>&1"

@@ -32,7 +32,7 @@ rule evaluate:
         epsilon=lookup("evaluation/epsilon", within=config),
         thresholds=lookup("evaluation/num_thresholds", within=config),
     shell:
-        "python {input.script} --embeddings {input.embeddings:q} --out {output.metrics}"
+        "python {input.script:q} --embeddings {input.embeddings:q} --out {output.metrics}"
         " --utility {output.utility} --curves {output.curves} --classes {output.classes}"
         " --far {params.far} --beta {params.beta}"
         " --epsilon {params.epsilon} --thresholds {params.thresholds}"

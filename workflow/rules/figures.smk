@@ -54,7 +54,7 @@ for FIGURE, (TABLE, CONTENT) in FIGURES_OF_TABLES.items():
             tables=subpath(input.table, parent=True),
             folder=subpath(output.svg, parent=True),
         shell:
-            "python {input.script} {params.figure} --tables {params.tables} --out {params.folder}"
+            "python {input.script:q} {params.figure} --tables {params.tables} --out {params.folder}"
             " > {log} 2>&1"
 
 
@@ -94,7 +94,7 @@ for FIGURE, (NEEDED, CONTENT) in FIGURES_OF_DATASETS.items():
             folder=subpath(output.svg, parent=True),
             runs=of_dataset(),
         shell:
-            "python {input.script} {params.figure} --dataset {wildcards.dataset}"
+            "python {input.script:q} {params.figure} --dataset {wildcards.dataset}"
             " --out {params.folder} {params.runs} > {log} 2>&1"
 
 
@@ -146,7 +146,7 @@ rule figure_utility:
         folder=subpath(output.pair, parent=True),
         runs=of_dataset(),
     shell:
-        "python {input.script} utility --dataset {wildcards.dataset} --out {params.folder}"
+        "python {input.script:q} utility --dataset {wildcards.dataset} --out {params.folder}"
         " {params.runs} > {log} 2>&1"
 
 
@@ -187,7 +187,7 @@ rule figure_neighbours:
         folder=subpath(output.svg, parent=True),
         runs=pair_folders,
     shell:
-        "python {input.script} neighbours --images {params.images:q} --out {params.folder}"
+        "python {input.script:q} neighbours --images {params.images:q} --out {params.folder}"
         " {params.runs} > {log} 2>&1"
 
 
@@ -218,4 +218,4 @@ rule figure_toy:
         folder=subpath(output.svg, parent=True),
         runs=run_files(pair_of(RUNS[0])),
     shell:
-        "python {input.script} toy --out {params.folder} {params.runs} > {log} 2>&1"
+        "python {input.script:q} toy --out {params.folder} {params.runs} > {log} 2>&1"

@@ -67,11 +67,18 @@ def prepare_checks(wildcards, input):
     return " ".join(checks if config["check_disk"] else [*checks, "--no-disk-check"])
 
 
+def skip_list(wildcards):
+    """The file with images of a dataset that may be left out."""
+    return config["skip_unreadable"].get(wildcards.dataset, [])
+
+
 def prepare_options(wildcards):
-    """Which layout is read and what size is kept."""
+    """Which layout is read, what may be left out and what size is kept."""
     options = []
     if wildcards.dataset in config["layouts"]:
         options.append(f"--layout {config['layouts'][wildcards.dataset]}")
+    if skip := skip_list(wildcards):
+        options.append(f"--skip-unreadable {shlex.quote(skip)}")
     if IMAGE_CACHE:
         options.append(f"--short-side {IMAGE_CACHE.short_side}")
     return " ".join(options)

@@ -55,8 +55,8 @@ rule comparisons:
         folder=subpath(output.csv, parent=True),
         runs=run_files(RUNS),
     shell:
-        "python {input.script} --suite {wildcards.suite} --out {params.folder}"
-        " --paper {input.paper} --published {input.published} {params.runs} > {log} 2>&1"
+        "python {input.script:q} --suite {wildcards.suite} --out {params.folder}"
+        " --paper {input.paper:q} --published {input.published:q} {params.runs} > {log} 2>&1"
 
 
 rule claims:
@@ -88,7 +88,7 @@ rule claims:
         folder=subpath(output.json, parent=True),
         pareto=pareto_option,
     shell:
-        "python {input.script} --tables {params.folder} --out {params.folder} {params.pareto}"
+        "python {input.script:q} --tables {params.folder} --out {params.folder} {params.pareto}"
         " > {log} 2>&1"
 
 
@@ -114,7 +114,7 @@ rule deviations:
         mem_mb=500,
         runtime=5,
     shell:
-        "python -m docutils --writer=html5 --stylesheet={input.style} {input.text} {output} 2> {log}"
+        "python -m docutils --writer=html5 --stylesheet={input.style:q} {input.text:q} {output} 2> {log}"
 
 
 rule page:
@@ -147,6 +147,6 @@ rule page:
         entries=entry_options(),
         runs=run_files(RUNS),
     shell:
-        "python {input.script} --suite {params.suite}"
-        " --paper {input.paper} --published {input.published}"
+        "python {input.script:q} --suite {params.suite}"
+        " --paper {input.paper:q} --published {input.published:q}"
         " --out {output} {params.entries} {params.runs} > {log} 2>&1"

@@ -49,5 +49,5 @@ for LOSS, ENTRY in config["losses"].items():
             config=train_json(LOSS),
             folder=subpath(output.model, parent=True),
         shell:
-            "python {input.script} --config - --out {params.folder} --resume"
+            "python {input.script:q} --config - --out {params.folder} --resume"
             " --device {resources.device} {resources.watching} <<< {params.config:q} > {log} 2>&1"

@@ -31,5 +31,5 @@ rule weights:
         arguments=weight_arguments,
         pins=weight_pins,
     shell:
-        "python {input.script} --timm {params.timm} --source {params.source}"
+        "python {input.script:q} --timm {params.timm} --source {params.source}"
         " --model-args {params.arguments:q} {params.pins} --out {output.weights} > {log} 2>&1"

@@ -32,7 +32,12 @@ def run_command(
     """
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
+    # Below, since that module needs `UserError`.
+    from tcmbench.common.paths import expanded_options
+
     try:
+        # A shell leaves the ~ of `--out=~/data` as it is.
+        vars(arguments).update(expanded_options(vars(arguments)))
         command(arguments)
     except (UserError, OSError) as error:
         if arguments.debug:

@@ -23,6 +23,7 @@ INERT = frozenset(
         "common/devices.py",
         "common/errors.py",
         "common/files.py",
+        "common/paths.py",
         "common/progress.py",
         "common/provenance.py",
         "common/sources.py",

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tcmbench.common.errors import UserError, nearest
+from tcmbench.common.paths import expanded
 
 Config = dict[str, Any]
 
@@ -28,10 +29,11 @@ def settings() -> Config:
 
 
 def validated(raw: Config) -> Config:
-    """Return the content of config.yaml with the defaults filled in.
+    """Return the content of config.yaml with the defaults filled in and its paths expanded.
 
     Raises:
-        UserError: an unknown key, or a value that the schema refuses.
+        UserError: an unknown key, a value that the schema refuses, or a path with an unknown
+            variable.
     """
     import jsonschema
 
@@ -45,9 +47,14 @@ def validated(raw: Config) -> Config:
 
 
 def _with_defaults(value: Any, schema: Any) -> Any:
-    """Fill in the schema's defaults, in every object that is there or has a default itself."""
+    """Fill in the schema's defaults, in every object that is there or has a default itself.
+
+    What the schema calls a path is expanded.
+    """
     if not isinstance(schema, dict) or "$ref" in schema:
         return value
+    if schema.get("format") == "path" and isinstance(value, str):
+        return expanded(value)
     if isinstance(value, list):
         return [_with_defaults(item, schema.get("items")) for item in value]
     if not isinstance(value, dict):
