@@ -1,10 +1,12 @@
 """MNIST: files of idx, their flaws, the split of a closed world, and the miniature of it."""
 
+import bz2
 import gzip
 import io
 import json
 import struct
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +46,17 @@ def test_images_are_members(tmp_path: Path) -> None:
     assert first.size == len(first.read())
     assert pixels(first.read()) == [[0, 1, 2], [3, 4, 5]]
     assert pixels(second.read()) == [[250, 251, 252], [253, 254, 255]]
+
+
+@pytest.mark.parametrize("name", ["a-idx3-ubyte (1).gz", "A-IDX3-UBYTE.GZ"])
+@pytest.mark.parametrize("pack", [bytes, bz2.compress, gzip.compress])
+def test_images_have_their_names_however_the_file_is_called_and_packed(
+    name: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(pack(HEADER + PIXELS))
+    found = list(members(tmp_path / name))
+    assert [member.name for member in found] == ["a-idx3-ubyte/00000.png", "a-idx3-ubyte/00001.png"]
+    assert pixels(found[1].read()) == [[250, 251, 252], [253, 254, 255]]
 
 
 def test_labels_are_values(tmp_path: Path) -> None:

@@ -733,3 +733,17 @@ def test_of_a_wrong_hash_the_page_is_the_cause_that_is_named(server, target):
         get("http://127.0.0.1:1/", target, sha256=SHA256)
     get(server.gives(Reply()), target, sha256=SHA256, replace=True)
     assert_whole(target)
+
+
+def test_a_file_that_a_browser_has_numbered_is_taken(target):
+    target.parent.mkdir()
+    numbered = target.with_name("FILE (1).tgz")
+    numbered.write_bytes(CONTENT)
+    get("http://127.0.0.1:1/", target, sha256=SHA256)
+    receipt = json.loads((target.parent / "file.tgz.verified.json").read_text())
+    assert (receipt["file"], receipt["sha256"]) == ("file.tgz", SHA256)
+    get("http://127.0.0.1:1/", target, sha256=SHA256)  # by its receipt
+    assert visible(target) == ["FILE (1).tgz", "file.tgz.verified.json"]
+    numbered.write_bytes(OTHER)
+    with pytest.raises(UserError, match=r"FILE \(1\)\.tgz is not the published file"):
+        get("http://127.0.0.1:1/", target, sha256=SHA256)

@@ -97,6 +97,49 @@ def test_the_record_names_what_was_read(archives, out, tmp_path):
     assert record["provenance"]["python"]
 
 
+def renamed(name, change):
+    stem, _, suffix = name.rpartition(".")
+    return {
+        "chrome": f"{stem} (1).{suffix}",
+        "firefox": f"{stem}(2).{suffix}",
+        "behind": f"{name} (3)",
+        "case": name.swapcase(),
+    }[change]
+
+
+@pytest.mark.parametrize("change", ["chrome", "firefox", "behind", "case"])
+@pytest.mark.parametrize("name", NAMES)
+def test_archives_are_found_in_spite_of_what_a_browser_made_of_their_names(
+    name, change, tmp_path, out
+):
+    layout = {renamed(archive, change): m for archive, m in LAYOUTS[name]().items()}
+    for archive in layout:
+        packed = pack(
+            tmp_path / "x",
+            {
+                ("a.zip" if "zip" in archive.lower() else "a.tgz")
+                if isinstance(layout[archive], dict)
+                else "a": layout[archive]
+            },
+        )
+        (made,) = packed.iterdir()
+        (tmp_path / "archives").mkdir(exist_ok=True)
+        made.rename(tmp_path / "archives" / archive)
+    build(name, tmp_path / "archives", out, expect=expectation(tmp_path, name))
+    assert len(read_manifest(out / "train.csv")) == len(TRUTH[name][0])
+    record = json.loads((out / "manifest.json").read_text())
+    assert set(record["archives"]) == set(LAYOUTS[name]())
+
+
+def test_two_files_of_such_names_are_refused(archives, out):
+    archive = archives / "CUB_200_2011.tgz"
+    archive.rename(archives / "cub_200_2011.tgz")
+    (archives / "CUB_200_2011 (1).tgz").write_bytes(b"")
+    message = r"has no 'CUB_200_2011\.tgz', but 'CUB_200_2011 \(1\)\.tgz' and 'cub_200_2011\.tgz'"
+    with pytest.raises(UserError, match=message):
+        build("cub", archives, out)
+
+
 def test_the_same_archives_give_the_same_bytes(archives, out, tmp_path):
     for folder in (out, tmp_path / "again"):
         build("cub", archives, folder, expect=expectation(tmp_path, "cub"))

@@ -21,6 +21,7 @@ from tcmbench.config.check import Run, check, runs, train_config, watch_options
 from tcmbench.config.reading import read_config
 from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.losses import available_losses
 from tcmbench.preparation.job import cache_of
 from tcmbench.preparation.space import archive_bytes, published_bytes, view_bytes

@@ -91,7 +91,7 @@ def download_mb(wildcards):
     """
     dataset = DATASETS[wildcards.dataset]
     archive = dataset.archive(wildcards.file)
-    there = Path(archive_folder(wildcards), wildcards.file).exists()
+    there = in_folder(Path(archive_folder(wildcards)), wildcards.file).exists()
     return int(archive_bytes(dataset, archive) / 1e6) if FULL and not there else 0
 
 

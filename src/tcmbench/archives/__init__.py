@@ -13,6 +13,7 @@ from tcmbench.archives.source import Source
 from tcmbench.archives.tars import tar_members
 from tcmbench.archives.zips import is_zip, zip_members
 from tcmbench.common.contents import ARCHIVE, demand, head
+from tcmbench.common.files import bare_name
 
 
 def members(archive: Path) -> Iterator[Member]:
@@ -29,7 +30,7 @@ def members(archive: Path) -> Iterator[Member]:
 
 def members_of(source: Source) -> Iterator[Member]:
     """Yield the same from an open archive, which keeps its hashes."""
-    if SUFFIX in source.path.name.lower():
+    if bare_name(source.path.name).endswith(SUFFIX):
         return idx_members(source)
     demand(head(source.path), str(source.path), ARCHIVE)
     return zip_members(source) if is_zip(source.path) else tar_members(source)

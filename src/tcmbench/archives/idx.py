@@ -18,6 +18,7 @@ from tcmbench.archives.source import CHUNK, Source
 from tcmbench.archives.streams import unpacked
 from tcmbench.common.contents import IDX, demand, head
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import bare_name
 
 SUFFIX = "-ubyte.gz"
 UNSIGNED_BYTES = 8
@@ -42,7 +43,7 @@ def idx_members(source: Source) -> Iterator[Member]:
         for index in range(count):
             pixels = _exactly(stream, height * width)
             png = _png(pixels, width, height)
-            name = image_name(source.path.name, index)
+            name = image_name(bare_name(source.path.name), index)
             yield Member(name, len(png), partial(_content, png))
         _end(source.path, stream)
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,32 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def in_folder(folder: Path, name: str) -> Path:
+    """Return a file of a folder, also where a browser or a disk has changed its name a little.
+
+    That is letter case, and a number in brackets that tells a second download from the first. The
+    exact name wins; where no file has either, it is returned as well.
+
+    Raises:
+        UserError: several files have such a name.
+    """
+    exact = folder / name
+    if exact.exists() or not folder.is_dir():
+        return exact
+    alike = sorted(path for path in folder.iterdir() if bare_name(path.name) == name.casefold())
+    if len(alike) > 1:
+        raise UserError(
+            f"{folder} has no '{name}', but '{alike[0].name}' and '{alike[1].name}'; give the "
+            "right one that name"
+        )
+    return alike[0] if alike else exact
+
+
+def bare_name(name: str) -> str:
+    """Return a file's name in small letters, without the number of a second download."""
+    return re.sub(r"[ _]?\(\d+\)", "", name).casefold()
 
 
 def write_json(path: Path | str, content: Any) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.datasets import cars_devkit, cars_kaggle
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, listed
 from tcmbench.datasets.labels import class_name, halves
@@ -19,7 +20,7 @@ def read(archives: Path, _counts: Counts) -> Reading:
 
     The official `test` column is unused: it splits images, not classes.
     """
-    source = archives / LABELS
+    source = in_folder(archives, LABELS)
     content = source.read_bytes()
     names = class_names(content, str(source))
     rows = columns(content, str(source), {"relative_im_path": str, "class": int})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tcmbench.archives.lookup import read_members
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Counts, Images, Reading
 from tcmbench.datasets.labels import class_name, halves
 from tcmbench.datasets.matlab import class_names, columns
@@ -27,13 +28,14 @@ def read(archives: Path, _counts: Counts) -> Reading:
         UserError: a label file is damaged, names a class that has no name, or lists other test
             images than the devkit.
     """
-    devkit = archives / DEVKIT
+    devkit = in_folder(archives, DEVKIT)
     files = [f"cars_{name}.mat" for name in ("meta", "train_annos", "test_annos")]
     root, (meta, train, test) = read_members(devkit, "devkit/", *files)
     members = [root + file for file in files]
     names = class_names(meta, f"{members[0]} in {devkit}")
-    sources = (f"{members[1]} in {devkit}", str(archives / LABELS))
-    contents = (train, (archives / LABELS).read_bytes())
+    labels = in_folder(archives, LABELS)
+    sources = (f"{members[1]} in {devkit}", str(labels))
+    contents = (train, labels.read_bytes())
     items = [
         _items(folder, content, source, names)
         for folder, content, source in zip(FOLDERS, contents, sources, strict=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tcmbench.archives.lookup import member_names, read_texts, top_folder
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Counts, Images, Reading
 from tcmbench.datasets.labels import class_name, halves, rows
 from tcmbench.images.manifests import Item
@@ -27,7 +28,7 @@ def read(archives: Path, _counts: Counts) -> Reading:
         UserError: a table has a line of another shape, names a class that has no name, or lists an
             image that is not in the folder of its class.
     """
-    archive = archives / ARCHIVE
+    archive = in_folder(archives, ARCHIVE)
     _, (*tables, lines) = read_texts(archive, "", *TABLES, NAMES)
     names = dict(enumerate(filter(None, map(str.strip, lines.splitlines())), start=1))
     items = [

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tcmbench.archives.lookup import read_texts
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, listed
 from tcmbench.datasets.labels import by_id, halves
 from tcmbench.images.manifests import Item
@@ -15,7 +16,7 @@ TABLES = {"images.txt": str, "image_class_labels.txt": int, "classes.txt": str}
 
 def read(archives: Path, _counts: Counts) -> Reading:
     """Split the images by class id. The official train_test_split.txt is unused."""
-    archive = archives / ARCHIVE
+    archive = in_folder(archives, ARCHIVE)
     root, texts = read_texts(archive, ROOT, *TABLES)
     paths, labels, names = (
         by_id(text, f"{root}{name} in {archive}", kind)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tcmbench.archives.lookup import located, read_texts
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.datasets.inat_labels import ARCHIVES, FILES, ROOT, read_labels
 from tcmbench.datasets.inat_rule import choose
@@ -19,7 +20,7 @@ def read_lists(archives: Path, _counts: Counts) -> Reading:
     Images of the archive that neither list names are left packed.
     """
     labels = read_labels(archives)
-    source = archives / SPLITS
+    source = in_folder(archives, SPLITS)
     _, texts = read_texts(source, "", *located(source, *LISTS))
     train, test = (
         [labels.item(path, str(source)) for path in map(str.strip, text.splitlines()) if path]

@@ -7,6 +7,7 @@ from typing import Any
 
 from tcmbench.archives.lookup import read_texts
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.images.manifests import Item
 
 FILES = ("train2018.json", "val2018.json")
@@ -49,13 +50,13 @@ def read_labels(archives: Path) -> Labels:
     """
     labels = Labels()
     for archive, member in zip(ARCHIVES, FILES, strict=True):
-        _, (text,) = read_texts(archives / archive, "", member)
+        path = in_folder(archives, archive)
+        _, (text,) = read_texts(path, "", member)
         try:
             _add(labels, json.loads(text))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
-                f"{member} in {archives / archive} is not the published file ({error!r}); "
-                "download it again"
+                f"{member} in {path} is not the published file ({error!r}); download it again"
             ) from None
     return labels
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tcmbench.archives.idx import image_name, read_labels
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.images.manifests import Item
 
@@ -22,10 +23,11 @@ def read(archives: Path, _counts: Counts) -> Reading:
 
 
 def _half(archives: Path, images: str, labels: str) -> list[Item]:
-    digits = read_labels(archives / labels)
+    path = in_folder(archives, labels)
+    digits = read_labels(path)
     if unknown := [digit for digit in digits if digit > 9]:
         raise UserError(
-            f"{archives / labels} names a digit {unknown[0]}; it is not the published file, delete "
+            f"{path} names a digit {unknown[0]}; it is not the published file, delete "
             "it and download it again"
         )
     return [Item(image_name(images, i), digit, str(digit)) for i, digit in enumerate(digits)]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tcmbench.archives.lookup import read_texts
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Counts, Dataset, Images, Layout, Reading, Split, listed
 from tcmbench.datasets.labels import rows
 from tcmbench.images.manifests import Item
@@ -17,7 +18,7 @@ def read(archives: Path, _counts: Counts) -> Reading:
 
     Classes have no names of their own, so they get the kind of thing and the id: "bicycle 1".
     """
-    archive = archives / ARCHIVE
+    archive = in_folder(archives, ARCHIVE)
     root, texts = read_texts(archive, ROOT, *LISTS)
     train, test = (
         _items(text, f"{root}{name} in {archive}") for text, name in zip(texts, LISTS, strict=True)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.common.locks import exclusive
 from tcmbench.download.identity import Digest, Expected
 from tcmbench.download.part import Part
@@ -92,24 +93,24 @@ class _Job:
         Raises:
             UserError: another file is there and may not be replaced; it stays as it is.
         """
-        if not self.target.exists():
+        place = in_folder(self.target.parent, self.target.name)
+        if not place.exists():
             return False
         expected = self.expected()
         receipt = read_receipt(self.receipts, self.target.name)
-        if receipt and receipt.covers(self.target, expected):
+        if receipt and receipt.covers(place, expected):
             self._accept(receipt.sha256, receipt.bytes, receipt.source)
             return True
         digest = expected.digest()
-        digest.read(self.target, self.target.name)
-        if problem := expected.problem(digest, self.target, self.target.name):
+        digest.read(place, self.target.name)
+        if problem := expected.problem(digest, place, self.target.name):
             if self.replace:
                 return False
             raise UserError(
-                f"{self.target} is not the published file: {problem}; remove it to download it "
-                "again"
+                f"{place} is not the published file: {problem}; remove it to download it again"
             )
         self._accept(digest.hex("sha256"), digest.bytes, BY_HAND)
-        self._certify(digest, BY_HAND)
+        self._certify(digest, BY_HAND, place)
         return True
 
     def download(self, urls: Sequence[str], patience: Patience) -> None:
@@ -137,7 +138,7 @@ class _Job:
         part.sync()
         self._accept(part.digest.hex("sha256"), part.size, url)
         part.publish()
-        self._certify(part.digest, url)
+        self._certify(part.digest, url, self.target)
 
     def _accept(self, sha256: str, size: int, source: str) -> None:
         """Keep the hash of a file that has no published one, or warn that nobody does."""
@@ -151,6 +152,7 @@ class _Job:
                 file=sys.stderr,
             )
 
-    def _certify(self, digest: Digest, source: str) -> None:
+    def _certify(self, digest: Digest, source: str, place: Path) -> None:
         published = self.published.kind is not None
-        Receipt.of(self.target, digest, source, published=published).write(self.receipts)
+        name = self.target.name
+        Receipt.of(place, digest, source, name=name, published=published).write(self.receipts)

@@ -35,13 +35,18 @@ class Receipt:
     published: bool
 
     @classmethod
-    def of(cls, target: Path, digest: Digest, source: str, *, published: bool) -> "Receipt":
-        """Describe a file that was just verified, with the hashes taken of it."""
+    def of(
+        cls, place: Path, digest: Digest, source: str, *, name: str, published: bool
+    ) -> "Receipt":
+        """Describe a file that was just verified, with the hashes taken of it.
+
+        `name` is the published one, whatever the file is called.
+        """
         hashes = digest.all()
         return cls(
-            file=target.name,
+            file=name,
             bytes=digest.bytes,
-            mtime_ns=target.stat().st_mtime_ns,
+            mtime_ns=place.stat().st_mtime_ns,
             sha256=hashes["sha256"],
             md5=hashes.get("md5"),
             source=source,

@@ -111,7 +111,7 @@ def _compare(split: Split, dataset: Dataset, count_check: bool) -> list[str]:
 def _images(job: Job, reading: Reading, allowed: Collection[str]) -> Kept:
     """Unpack the images unless they are there; those in `allowed` may turn out to be unreadable."""
     parts = reading.images
-    marks = {p.archive: fingerprint(job.archives / p.archive, job.receipts) for p in parts}
+    marks = {p.archive: fingerprint(job.path(p.archive), job.receipts, p.archive) for p in parts}
     identity = identity_of(job.name, job.layout_name, marks, parts, job.cache)
     store = Store(job.out, folder_name(job.cache), identity)
     paths = [path for part in parts for path in part.paths]
@@ -132,7 +132,7 @@ def _unpacked(job: Job, store: Store, parts: Sequence[Images], allowed: Collecti
     with store.workspace(paths) as folder:
         found = {}
         for part in parts:
-            archive = job.archives / part.archive
+            archive = job.path(part.archive)
             found[part.archive] = unpack(
                 archive,
                 part.root,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Dataset, Layout
 from tcmbench.preparation.shrink import Cache
 
@@ -28,6 +29,10 @@ class Job:
         """The form of the archives."""
         return self.dataset.layout(self.layout_name)
 
+    def path(self, archive: str) -> Path:
+        """Return where an archive lies, by its published name."""
+        return in_folder(self.archives, archive)
+
     def demand(self) -> None:
         """Refuse to begin without an archive.
 
@@ -35,7 +40,7 @@ class Job:
             UserError: an archive of the layout is missing, or there is no such layout.
         """
         for archive in self.layout.archives:
-            if not (self.archives / archive.name).is_file():
+            if not self.path(archive.name).is_file():
                 others = [name for name in self.dataset.layouts if name != self.layout_name]
                 hint = f" (or prepare another layout: {', '.join(others)})" if others else ""
                 raise UserError(
@@ -48,7 +53,7 @@ class Job:
 def present_layout(dataset: Dataset, archives: Path) -> str:
     """Return the first layout whose archives are all in a folder, else the default one."""
     for name, layout in dataset.layouts.items():
-        if all((archives / archive.name).is_file() for archive in layout.archives):
+        if all(in_folder(archives, archive.name).is_file() for archive in layout.archives):
             return name
     return next(iter(dataset.layouts))
 

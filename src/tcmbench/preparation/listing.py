@@ -47,7 +47,7 @@ def write_tables(job: Job, reading: Reading, kept: Kept, warnings: Sequence[str]
 
 def is_published(job: Job, name: str, hashes: Mapping[str, str]) -> bool | None:
     """Say whether an archive is the published one; None where nobody knows."""
-    found = entry(job.archives / name, job.receipts, job.dataset.archive(name), dict(hashes))
+    found = entry(job.path(name), job.receipts, job.dataset.archive(name), dict(hashes))
     published: bool | None = found.get("published")
     # A receipt of a hash of first use says False, and nothing is known.
     archive = job.dataset.archive(name)
@@ -59,7 +59,7 @@ def _below(folder: str, item: Item) -> Item:
 
 
 def _archive(job: Job, name: str, hashes: Mapping[str, dict[str, str]]) -> dict[str, Any]:
-    path, archive = job.archives / name, job.dataset.archive(name)
+    path, archive = job.path(name), job.dataset.archive(name)
     if name in hashes:
         return entry(path, job.receipts, archive, hashes[name])
     # Archives without images are small, so reading them for the hash alone costs little.

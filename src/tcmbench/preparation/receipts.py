@@ -9,18 +9,21 @@ from tcmbench.download.receipts import Receipt, read_receipt
 KINDS = ("sha256", "md5")
 
 
-def receipt(path: Path, folder: Path) -> Receipt | None:
-    """Return what the download noted of an archive; None where it fits the file no more."""
-    noted = read_receipt(folder, path.name)
+def receipt(path: Path, folder: Path, name: str) -> Receipt | None:
+    """Return what the download noted of an archive; None where it fits the file no more.
+
+    `name` is the published one, which receipts are called by.
+    """
+    noted = read_receipt(folder, name)
     return noted if noted and noted.fits(path) else None
 
 
-def fingerprint(path: Path, folder: Path) -> dict[str, Any]:
+def fingerprint(path: Path, folder: Path, name: str) -> dict[str, Any]:
     """Return what tells an archive from an earlier one without reading it.
 
     That is the hash in its receipt, which a copy elsewhere shares, or else the file's time.
     """
-    noted = receipt(path, folder)
+    noted = receipt(path, folder, name)
     if noted is None:
         status = path.stat()
         return {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
@@ -29,7 +32,7 @@ def fingerprint(path: Path, folder: Path) -> dict[str, Any]:
 
 def kinds_needed(path: Path, folder: Path, archive: Archive) -> tuple[str, ...]:
     """Return the hashes that nobody has made yet; an md5 only where no other is published."""
-    if receipt(path, folder) is not None:
+    if receipt(path, folder, archive.name) is not None:
         return ()
     return KINDS if archive.md5 and not archive.sha256 else KINDS[:1]
 
@@ -40,7 +43,7 @@ def entry(path: Path, folder: Path, archive: Archive, hashes: dict[str, str]) ->
     `published` is False where its hash is known and differs; a re-packed archive or a subset may
     be right in all that counts. Where no hash is known, the key is absent.
     """
-    noted = receipt(path, folder)
+    noted = receipt(path, folder, archive.name)
     if noted is not None:
         wanted = ("bytes", *KINDS, "source", "published")
         return {key: getattr(noted, key) for key in wanted if getattr(noted, key) is not None}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tcmbench.archives.zips import is_zip, zip_entries
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import in_folder
 from tcmbench.datasets.base import Archive, Dataset, Images
 from tcmbench.preparation.shrink import Cache
 
@@ -76,7 +77,7 @@ def used_bytes(folder: Path) -> int:
 
 
 def _unpacked(archives: Path, part: Images) -> int:
-    archive = archives / part.archive
+    archive = in_folder(archives, part.archive)
     if not is_zip(archive):
         return round(archive.stat().st_size * TAR_GROWTH)
     wanted = {part.root + path for path in part.paths}
