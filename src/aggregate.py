@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 
 def parser() -> argparse.ArgumentParser:

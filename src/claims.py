@@ -6,7 +6,7 @@ python src/claims.py --tables FOLDER --out FOLDER [--pareto RUNS.csv]
 import argparse
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 
 def parser() -> argparse.ArgumentParser:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 
 BEGIN = "<!-- config table: begin -->"
 END = "<!-- config table: end -->"

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 
 if TYPE_CHECKING:
     from tcmbench.datasets.base import Archive, Dataset

@@ -7,7 +7,7 @@ python src/embed.py --run FOLDER --manifest FILE.csv --images FOLDER [--view FIL
 import argparse
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 
 def parser() -> argparse.ArgumentParser:

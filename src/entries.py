@@ -6,7 +6,7 @@ Usage: python src/entries.py --tables FOLDER --figures FOLDER --entry FOLDER TIT
 import argparse
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 
 def parser() -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import argparse
 import math
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 SHARE = 0.4
 

@@ -8,7 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:

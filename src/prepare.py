@@ -10,7 +10,7 @@ import argparse
 import signal
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 
 def parser() -> argparse.ArgumentParser:

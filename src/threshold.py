@@ -7,7 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:

@@ -11,7 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json
 
 

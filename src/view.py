@@ -6,7 +6,7 @@ python src/view.py --manifest FILE.csv --images FOLDER --resize 256 --crop 224 -
 import argparse
 from pathlib import Path
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 
 
 def parser() -> argparse.ArgumentParser:

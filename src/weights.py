@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 from tcmbench.common.files import sha256, write_json
 
 

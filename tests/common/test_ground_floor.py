@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tcmbench.common.errors import UserError, nearest, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError, nearest
 from tcmbench.common.files import atomic_path, read_json, sha256, write_json
 from tcmbench.common.records import build
 

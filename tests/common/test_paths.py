@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from tcmbench import datasets
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 from tcmbench.common.paths import expanded
 from tcmbench.config.check import check
 from tcmbench.losses import available_losses

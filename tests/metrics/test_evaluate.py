@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import evaluate
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 from tcmbench.metrics import opis
 from tests.metrics.references import (
     clustered,

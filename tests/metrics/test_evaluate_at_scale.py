@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import evaluate
-from tcmbench.common.errors import UserError, run_command
+from tcmbench.common.commands import run_command
+from tcmbench.common.errors import UserError
 from tcmbench.metrics import opis
 from tcmbench.metrics.estimate import budget, trial
 from tcmbench.metrics.estimate.budget import Asked, Work

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tcmbench.common.errors import run_command
+from tcmbench.common.commands import run_command
 from tcmbench.images.manifests import Item, write_manifest
 from tcmbench.miniatures.render import Style, compose
 from tcmbench.miniatures.scans import choose_scans, scan_images

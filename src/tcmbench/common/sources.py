@@ -20,9 +20,11 @@ INERT = frozenset(
     for name in (
         "__init__.py",
         "common/__init__.py",
+        "common/commands.py",
         "common/devices.py",
         "common/errors.py",
         "common/files.py",
+        "common/paths.py",
         "common/paths.py",
         "common/progress.py",
         "common/provenance.py",
