@@ -82,9 +82,9 @@ def test_base_and_tcm_start_alike_and_see_the_same_pixels(tiny_set, seen, tmp_pa
     assert not torch.equal(*finals)
 
 
-@pytest.mark.parametrize("chunk_size", [12, 5])
+@pytest.mark.parametrize("part", [12, 5])
 def test_labels_belong_to_the_pixels_and_no_augmentation_repeats(
-    tiny_set, seen, monkeypatch, tmp_path, chunk_size
+    tiny_set, seen, monkeypatch, tmp_path, part
 ):
     drawn = []
     original = TrainingView.__getitem__
@@ -93,7 +93,8 @@ def test_labels_belong_to_the_pixels_and_no_augmentation_repeats(
         "__getitem__",
         lambda view, draw: (drawn.append(draw), original(view, draw))[1],
     )
-    run = training(config(tiny_set, epochs=2, chunk_size=chunk_size), tmp_path)
+    monkeypatch.setattr("tcmbench.training.data.LOADED_AT_ONCE", part)
+    run = training(config(tiny_set, epochs=2), tmp_path)
     run.run(Stop())
     monkeypatch.setattr(TrainingView, "__getitem__", original)
     items = read_manifest(tiny_set / "train.csv")
@@ -162,19 +163,20 @@ def test_mixed_precision_trains_other_weights_of_the_same_type(tiny_set, tmp_pat
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
-def test_kept_chunks_and_cores_give_the_same_bits(tiny_set, tmp_path):
+def test_kept_chunks_and_cores_give_the_same_bits(tiny_set, tmp_path, monkeypatch):
     def weights(name, **changes):
         return trained(config(tiny_set, epochs=2, chunk_size=5, **changes), tmp_path / name)
 
     first = weights("first")
     assert weights("kept", kept_chunks=1) == first
+    monkeypatch.setattr("tcmbench.training.data.LOADED_AT_ONCE", 5)
     threads = torch.get_num_threads()
     torch.set_num_threads(4)  # three processes load images
     try:
-        together = batches_of(config(tiny_set, chunk_size=5), tmp_path)
+        together = batches_of(config(tiny_set), tmp_path)
     finally:
         torch.set_num_threads(threads)
-    alone = batches_of(config(tiny_set, chunk_size=5), tmp_path)
+    alone = batches_of(config(tiny_set), tmp_path)
     for found, expected in zip(together, alone, strict=True):
         assert torch.equal(found[1], expected[1])
         assert torch.equal(found[2], expected[2])
@@ -184,8 +186,9 @@ def batches_of(values, folder):
     return list(training(values, folder).data.batches(0, 0, torch.device("cpu")))
 
 
-def test_batches_can_start_anywhere(tiny_set, tmp_path):
-    values = config(tiny_set, chunk_size=5)
+def test_batches_can_start_anywhere(tiny_set, tmp_path, monkeypatch):
+    monkeypatch.setattr("tcmbench.training.data.LOADED_AT_ONCE", 5)
+    values = config(tiny_set)
     whole = batches_of(values, tmp_path)
     assert [(batch.epoch, batch.step) for batch, _, _ in whole] == [
         (epoch, step) for epoch in range(3) for step in range(tiny_data.BATCHES)

@@ -1,4 +1,4 @@
-"""Sampling, the loop, checkpoints and records of a training, and what one costs.
+"""Sampling, the loop, checkpoints and records of a training.
 
 Which dataset or loss it trains is none of its business.
 """
