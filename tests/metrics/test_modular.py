@@ -120,6 +120,17 @@ def test_unusable_batches_are_named():
         metric.compute()
 
 
+def test_an_empty_batch_is_passed_over():
+    metric = updated(ThresholdConsistency())
+    metric.update(EMBEDDINGS[:0], torch.tensor([]))
+    assert values(metric) == expected()
+
+
+def test_a_batch_with_a_label_missing_is_named_at_once():
+    with pytest.raises(UserError, match=r"labels have shape \(4,\) but there are 5 embeddings"):
+        ThresholdConsistency().update(EMBEDDINGS[:5], LABELS[:4])
+
+
 WORKER = """
 import sys
 import numpy as np, torch, torch.distributed as dist
@@ -129,25 +140,35 @@ rank, store, data = int(sys.argv[1]), sys.argv[2], np.load(sys.argv[3])
 dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
 rows, labels = torch.from_numpy(data["rows"]), torch.from_numpy(data["labels"])
 metric = ThresholdConsistency()
+own, share = np.array_split(np.arange(len(labels)), 3), sys.argv[4]
 # Shares of unequal size, in unequal batches.
-mine = torch.arange(len(labels))[rank::3] if rank else torch.cat(
-    [torch.arange(len(labels))[0::3], torch.arange(len(labels))[2::3]]
-)
+mine = torch.from_numpy(np.concatenate({
+    "unequal": ((own[0], own[2]), (own[1],)),
+    "one": (tuple(own), (own[0][:0],)),
+    "none": ((own[0][:0],), (own[0][:0],)),
+}[share][rank]))
 for part in mine.split(19 + rank):
     metric.update(rows[part], labels[part])
+if share == "none":
+    from tcmbench.common.errors import UserError
+    try:
+        metric.compute()
+    except UserError as error:
+        print(repr(str(error)))
+    sys.exit()
 found = metric.compute()
-assert len(metric.embeddings) > 1, "the process's own share must come back after the sync"
+batches = len(mine.split(19 + rank)) if len(mine) else 0
+assert len(metric.embeddings) == batches, "the process's own share must come back after the sync"
 if rank == 0:
     print({name: float(value) for name, value in found.items()})
 dist.destroy_process_group()
 """
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float16])
-def test_two_processes_equal_one(tmp_path, dtype):
-    rows = EMBEDDINGS.numpy().astype(dtype)
-    np.savez(tmp_path / "data.npz", rows=rows, labels=LABELS.numpy())
-    arguments = [str(tmp_path / "store"), str(tmp_path / "data.npz")]
+def two_processes(folder, rows, share):
+    """Return what the first of two processes prints."""
+    np.savez(folder / "data.npz", rows=rows, labels=LABELS.numpy())
+    arguments = [str(folder / "store"), str(folder / "data.npz"), share]
     workers = [
         subprocess.Popen(
             [sys.executable, "-c", WORKER, str(rank), *arguments],
@@ -160,7 +181,21 @@ def test_two_processes_equal_one(tmp_path, dtype):
     ]
     outputs = [worker.communicate(timeout=120) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], outputs
-    assert eval(outputs[0][0]) == pytest.approx(expected(torch.from_numpy(rows)), abs=1e-6)
+    return eval(outputs[0][0])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("share", ["unequal", "one"])
+def test_two_processes_equal_one(tmp_path, dtype, share):
+    """Also where the second process saw no image."""
+    rows = EMBEDDINGS.numpy().astype(dtype)
+    found = two_processes(tmp_path, rows, share)
+    assert found == pytest.approx(expected(torch.from_numpy(rows)), abs=1e-6)
+
+
+def test_two_processes_without_an_image(tmp_path):
+    said = two_processes(tmp_path, EMBEDDINGS.numpy(), "none")
+    assert said == "no image was seen since the last reset; call update before compute"
 
 
 @pytest.mark.parametrize("name", ["torchmetrics", "pytorch_metric_learning"])

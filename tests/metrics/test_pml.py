@@ -79,7 +79,7 @@ def test_parents_metrics_beside_ours():
     include = ("opis", "precision_at_1", "mean_average_precision_at_r")
     found = calculator(include=include, k="max_bin_count").get_accuracy(ROWS, LABELS)
     parent = AccuracyCalculator(include=include[1:], k="max_bin_count", device=CPU)
-    expected = parent.get_accuracy(ROWS, LABELS)
+    expected = parent.get_accuracy(torch.nn.functional.normalize(ROWS), LABELS)
     assert set(found) == set(include)
     for name in include[1:]:
         assert found[name] == expected[name]
@@ -139,7 +139,6 @@ def test_options_that_cannot_be_followed(options, sentence):
 
 
 def test_labels_that_float32_would_mix_up():
-    with pytest.raises(UserError, match="number the classes from 0"):
-        calculator().get_accuracy(ROWS, LABELS + 2**24)
-    shifted = calculator().get_accuracy(ROWS, LABELS + 2**24 - 9)
-    assert shifted == calculator().get_accuracy(ROWS, LABELS)
+    assert calculator().get_accuracy(ROWS, LABELS + 2**24) == calculator().get_accuracy(
+        ROWS, LABELS
+    )

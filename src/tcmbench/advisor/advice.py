@@ -10,7 +10,8 @@ from tcmbench.advisor.rates import Array, Rates, rates_around
 from tcmbench.advisor.resample import Interval, intervals
 from tcmbench.common.errors import UserError
 from tcmbench.metrics.engine.cosines import distance_to_cosine
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels
+from tcmbench.metrics.engine.inputs import Device, Embeddings
+from tcmbench.metrics.engine.labels import Labels
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 WORST = 10

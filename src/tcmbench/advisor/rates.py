@@ -1,13 +1,15 @@
 """What the advisor takes from the metrics: the threshold of a rate, and error rates of classes."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.advisor.groups import accepted_between, group_of, pairs_between
 from tcmbench.metrics import opis
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, prepare
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, tile_side
 from tcmbench.metrics.engine.rates import count_within
 
@@ -33,7 +35,7 @@ class Rates:
 
     thresholds: Array
     target: int
-    classes: NDArray[np.int64]
+    classes: NDArray[Any]
     sizes: NDArray[np.int64]
     far: Array
     frr: Array
@@ -113,7 +115,7 @@ def _rates(
     return Rates(
         thresholds=thresholds,
         target=target,
-        classes=rows.classes.astype(np.int64),
+        classes=rows.classes,
         sizes=rows.sizes,
         far=negatives / (sizes * (len(rows) - sizes)),
         frr=np.where(sizes < 2, np.nan, frr),

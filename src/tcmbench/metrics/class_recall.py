@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, Labels, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, prepare
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.plan import Options
 from tcmbench.metrics.engine.sweep import sweep
 

@@ -1,6 +1,7 @@
 """OPIS and epsilon-OPIS: how much the best trade-off at one threshold differs between classes."""
 
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, prepare
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.plan import Options
 from tcmbench.metrics.engine.sweep import sweep
 from tcmbench.metrics.scoring import OpisResult, Scoring

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tcmbench.metrics.class_recall import ClassRecall, by_class
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, checked_ks, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, checked_ks, prepare
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.plan import Options
 from tcmbench.metrics.engine.sweep import sweep
 from tcmbench.metrics.retrieval import hit_rates

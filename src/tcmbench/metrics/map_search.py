@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tcmbench.metrics.engine.inputs import Embeddings, Labels
+from tcmbench.metrics.engine.inputs import Embeddings
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.retrieval import map_at_r
 
 # The exact search takes a minute for so many images on two cores, and grows with their square.

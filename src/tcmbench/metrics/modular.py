@@ -3,19 +3,26 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.labels import checked_labels
 from tcmbench.metrics.evaluation import evaluate_all_pairs
 
 try:
     from torchmetrics import Metric
     from torchmetrics.utilities import dim_zero_cat
+    from torchmetrics.utilities.distributed import gather_all_tensors
 except ImportError:
     raise ImportError(
         "tcmbench.metrics.modular needs torchmetrics; install it with `pip install torchmetrics`"
     ) from None
+
+_LARGEST = np.iinfo(np.int64).max
+# The same in all processes: a type travels as its place here.
+_TYPES = sorted((kind for kind in vars(torch).values() if isinstance(kind, torch.dtype)), key=str)
 
 
 class ThresholdConsistency(Metric):
@@ -27,6 +34,11 @@ class ThresholdConsistency(Metric):
     gathered from all processes. The order of updates and of processes does not matter (but among
     equally near images the one seen first is the nearer). Call `update`, not `forward`, for batches
     without a pair of one class and one of two.
+
+    Every image must be given once. `torch.utils.data.DistributedSampler` repeats images until all
+    processes have equally many: each copy is then its own image's nearest neighbour and a false
+    hit. Let each process evaluate `dataset[rank::world_size]` without that sampler; a share may be
+    of any size, and empty.
 
     Args:
         k: numbers of neighbours, each >= 1; empty for none.
@@ -85,9 +97,50 @@ class ThresholdConsistency(Metric):
         self.add_state("labels", default=[], dist_reduce_fx="cat")
 
     def update(self, embeddings: Tensor, labels: Tensor) -> None:
-        """Remember a batch: embeddings [B, D] of any length but 0, and integer labels [B]."""
+        """Remember a batch: embeddings [B, D] of any length but 0, and integer labels [B].
+
+        An empty batch is passed over.
+
+        Raises:
+            UserError: labels that are no integers below 2^63, or another number of them.
+        """
+        if len(embeddings) == 0 == len(labels):
+            return
+        names = checked_labels(labels, len(embeddings))
+        if names.max() > _LARGEST:
+            raise UserError(
+                f"labels reach {names.max()}, and torch gathers them as int64, which ends at "
+                f"{_LARGEST}; number the classes from 0"
+            )
         self.embeddings.append(embeddings.detach())
-        self.labels.append(labels.detach())
+        self.labels.append(torch.from_numpy(names.astype(np.int64)).to(embeddings.device))
+
+    def _sync_dist(self, dist_sync_fn: Any = gather_all_tensors, process_group: Any = None) -> None:
+        """Gather from all processes, also where some have seen no image."""
+        kept = process_group or self.process_group
+        kinds = torch.stack(dist_sync_fn(self._kind(), group=kept))
+        seen = kinds[kinds[:, 1] > 0]
+        if not len(seen):
+            return
+        if (seen != seen[0]).any():
+            raise UserError(
+                "the processes' embeddings differ in type or width; give all of them those of one "
+                "model in one precision"
+            )
+        if not self.embeddings:
+            # What the others have, without a row: tensors that are gathered have one type.
+            kind, width = seen[0].tolist()
+            self.embeddings = [torch.empty(0, width, dtype=_TYPES[kind], device=self.device)]
+            self.labels = [torch.empty(0, dtype=torch.int64, device=self.device)]
+        super()._sync_dist(dist_sync_fn, process_group)
+
+    def _kind(self) -> Tensor:
+        """Return the type of the embeddings, as a number, and their width; 0 without any."""
+        if not self.embeddings:
+            return torch.zeros(2, dtype=torch.int64, device=self.device)
+        first = self.embeddings[0]
+        kind = [_TYPES.index(first.dtype), first.shape[-1]]
+        return torch.tensor(kind, device=first.device)
 
     def compute(self) -> dict[str, Tensor]:
         """Return the scalars, float64 but on a device without it, where the embeddings are."""

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tcmbench.metrics.engine.cosines import checked_distances
 from tcmbench.metrics.engine.counting import full_precision
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, prepare
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, Tile, tile_side
 from tcmbench.metrics.engine.rates import Array, count_rates
 

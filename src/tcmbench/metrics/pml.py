@@ -5,9 +5,12 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.labels import checked_labels, joined
 from tcmbench.metrics.evaluation import PairEvaluation, evaluate_all_pairs
 from tcmbench.metrics.retrieval import recall_at_k
 from tcmbench.metrics.search.gallery import query_gallery_recall
@@ -20,9 +23,6 @@ except ImportError:
         "install it with `pip install pytorch-metric-learning`"
     ) from None
 
-# The calculator hands labels on as float32, which holds every integer up to here.
-_LABEL_LIMIT = 1 << 24
-
 
 class ConsistencyCalculator(AccuracyCalculator):  # type: ignore[misc]
     """An `AccuracyCalculator` that also knows `opis`, `epsilon_opis` and exact `recall_at_{k}`.
@@ -30,6 +30,9 @@ class ConsistencyCalculator(AccuracyCalculator):  # type: ignore[misc]
     Their definitions are those of `tcmbench.metrics`: the query's own image is left out by its
     index (the parent drops the nearest image, which may be an exact duplicate), and a query without
     a positive is a miss (the parent leaves it out). One pass over the pairs serves all of them.
+
+    The parent's metrics of neighbours (`precision_at_1` and its kin) search among unit rows here, as
+    ours do, so that the two differ in nothing else.
 
     Where queries and references are two sets, recall is exact too; OPIS is defined over the pairs
     of one set and is refused.
@@ -81,6 +84,35 @@ class ConsistencyCalculator(AccuracyCalculator):  # type: ignore[misc]
             setattr(self, f"calculate_recall_at_{k}", partial(self._recall, k))
         self.own_metrics = {"opis", "epsilon_opis", *(f"recall_at_{k}" for k in self.recall_at)}
         super().__init__(tuple(include) or tuple(sorted(self.own_metrics)), exclude, **kwargs)
+        self.knn_func: Any = partial(_nearest_by_cosine, self.knn_func)
+
+    def get_accuracy(
+        self,
+        query: Any,
+        query_labels: Any,
+        reference: Any = None,
+        reference_labels: Any = None,
+        ref_includes_query: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Return the metrics by name, as the parent does.
+
+        Args:
+            query: [Q, D] embeddings, rows of any length but 0.
+            query_labels: [Q] integers, or floats that are whole numbers.
+            reference: [R, D]; by default the queries themselves.
+            reference_labels: [R].
+            ref_includes_query: whether the first Q references are the queries.
+            kwargs: `include` and `exclude` for this call.
+
+        Raises:
+            UserError: unusable embeddings or labels.
+        """
+        labels, others = _numbered(query, query_labels, reference, reference_labels)
+        found: dict[str, Any] = super().get_accuracy(
+            query, labels, reference, others, ref_includes_query, **kwargs
+        )
+        return found
 
     def calculate_opis(self, all_pairs: PairEvaluation, **_: Any) -> float:
         """Return OPIS."""
@@ -109,7 +141,7 @@ class ConsistencyCalculator(AccuracyCalculator):  # type: ignore[misc]
         ref_includes_query: bool,
         **_: Any,
     ) -> dict[str, Any]:
-        labels, others = _integers(query_labels), _integers(reference_labels)
+        labels, others = query_labels.long(), reference_labels.long()
         one_set = ref_includes_query and len(reference) == len(query)
         if {"opis", "epsilon_opis"} & wanted.keys():
             if not one_set:
@@ -126,10 +158,20 @@ class ConsistencyCalculator(AccuracyCalculator):  # type: ignore[misc]
         return {"recall": recall}
 
 
-def _integers(labels: Tensor) -> Tensor:
-    if labels.abs().max() > _LABEL_LIMIT:
-        raise UserError(
-            f"labels reach {labels.abs().max():.0f}, and pytorch-metric-learning passes them as "
-            "float32, which mixes up integers beyond 16,777,216; number the classes from 0"
-        )
-    return labels.long()
+def _nearest_by_cosine(
+    search: Any, query: Tensor, k: int, reference: Tensor, ref_includes_query: bool
+) -> Any:
+    return search(normalize(query), k, normalize(reference), ref_includes_query)
+
+
+def _numbered(
+    query: Any, query_labels: Any, reference: Any, reference_labels: Any
+) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Number the classes from 0 in both sets: the parent takes labels as float32."""
+    labels = checked_labels(query_labels, len(query), whole_floats=True)
+    if reference is None:
+        return np.unique(labels, return_inverse=True)[1], None
+    others = checked_labels(reference_labels, len(reference), whole_floats=True)
+    classes = joined(labels, others)
+    numbers = (np.searchsorted(classes, part.astype(classes.dtype)) for part in (labels, others))
+    return next(numbers), next(numbers)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import torch
 
 from tcmbench.common.errors import UserError
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, checked_ks, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, checked_ks, prepare
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.neighbours import nearest
 from tcmbench.metrics.engine.pairs import tile_side
 from tcmbench.metrics.engine.plan import Options, Sweep

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.labels import Labels, checked_labels
 from tcmbench.metrics.engine.threads import spread, workers
 
 Embeddings: TypeAlias = NDArray[Any] | Tensor
-Labels: TypeAlias = NDArray[Any] | Tensor
 Device: TypeAlias = torch.device | str | None
 
 # Unit rows are rounded to multiples of 2^-24, which float32 holds exactly up to 1. Their products
@@ -32,7 +32,7 @@ class LabelledRows:
         unit: [N, D] float32, each entry a multiple of 2^-24.
         class_of: [N] int64, index into `classes`, ascending.
         source: [N] int64, the input row that each row came from.
-        classes: [C] the labels present, ascending, in their own integer type.
+        classes: [C] the labels present, ascending, in their own integer type, native byte order.
         sizes: [C] int64, number of images of each class.
         class_end: [N] int64, one past the last row of each row's class.
     """
@@ -79,7 +79,7 @@ def prepare(embeddings: Embeddings, labels: Labels, device: Device = None) -> La
     """
     target = _device(embeddings, device)
     embeddings = _checked_embeddings(embeddings)
-    names = _checked_labels(labels, rows=embeddings.shape[0])
+    names = checked_labels(labels, rows=embeddings.shape[0])
     classes, class_of, sizes = np.unique(names, return_inverse=True, return_counts=True)
     order = np.argsort(class_of)
     return LabelledRows(
@@ -116,18 +116,6 @@ def _checked_embeddings(embeddings: Embeddings) -> Embeddings:
     if shape[0] < 2 or shape[1] < 1:
         raise UserError(f"embeddings have shape {shape}; at least two images are needed")
     return embeddings
-
-
-def _checked_labels(labels: Labels, rows: int) -> NDArray[Any]:
-    names = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
-    if names.ndim != 1 or names.shape[0] != rows:
-        raise UserError(
-            f"labels have shape {names.shape} but there are {rows} embeddings; "
-            "give one label a row, in the same order"
-        )
-    if names.dtype.kind not in "iu":
-        raise UserError(f"labels are {names.dtype}; number the classes with integers")
-    return names
 
 
 def _unit_rows(embeddings: Embeddings, order: NDArray[np.int64]) -> NDArray[np.float32]:

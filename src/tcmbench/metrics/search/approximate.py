@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.common.errors import UserError
-from tcmbench.metrics.engine.inputs import Embeddings, Labels, checked_ks
+from tcmbench.metrics.engine.inputs import Embeddings, checked_ks
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.search.faiss_search import FaissSearch, Indices, default_index
 from tcmbench.metrics.search.gallery import nearest_in_gallery
 from tcmbench.metrics.search.sides import TwoSides, two_sides

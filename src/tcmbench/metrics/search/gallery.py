@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels, checked_ks
+from tcmbench.metrics.engine.inputs import Device, Embeddings, checked_ks
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.neighbours import distance_keys
 from tcmbench.metrics.engine.pairs import squared_distances
 from tcmbench.metrics.search.sides import TwoSides, two_sides

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.metrics.engine.cosines import checked_distances, distance_to_cosine
-from tcmbench.metrics.engine.inputs import Device, Embeddings, Labels
+from tcmbench.metrics.engine.inputs import Device, Embeddings
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import squared_distances
 from tcmbench.metrics.search.sides import TwoSides, two_sides
 

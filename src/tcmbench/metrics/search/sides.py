@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.common.errors import UserError
-from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, Labels, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, prepare
+from tcmbench.metrics.engine.labels import Labels, joined
 from tcmbench.metrics.engine.pairs import tile_side
 
 
@@ -102,11 +104,8 @@ def two_sides(
             f"queries have {widths[0]} dimensions and the gallery {widths[1]}; "
             "embed both with the same model"
         )
-    classes = np.union1d(left.classes, right.classes)
-    class_of = [
-        torch.from_numpy(np.searchsorted(classes, part.classes)).to(left.unit.device)[part.class_of]
-        for part in (left, right)
-    ]
+    classes = joined(left.classes, right.classes)
+    class_of = _numbered(left, classes), _numbered(right, classes)
     rows = LabelledRows(
         unit=torch.cat([left.unit, right.unit]),
         class_of=torch.cat(class_of),
@@ -115,7 +114,14 @@ def two_sides(
         sizes=np.zeros(len(classes), np.int64),
         class_end=left.class_end[:0],
     )
-    return TwoSides(rows, len(left), _own(own, left, right), tile_side(left, block_size))
+    own_rows = _own(own, left, right)
+    _check_own(own_rows, *class_of, right.source)
+    return TwoSides(rows, len(left), own_rows, tile_side(left, block_size))
+
+
+def _numbered(part: LabelledRows, classes: NDArray[Any]) -> Tensor:
+    number = np.searchsorted(classes, part.classes.astype(classes.dtype))
+    return torch.from_numpy(number).to(part.class_of.device)[part.class_of]
 
 
 def _prepared(name: str, embeddings: Embeddings, labels: Labels, device: Device) -> LabelledRows:
@@ -151,16 +157,14 @@ def _own(own: Labels | None, left: LabelledRows, right: LabelledRows) -> Tensor:
             f"own names rows {named.min()} to {named.max()} of a gallery of {len(right)} images; "
             "count its rows from 0, and give -1 for none"
         )
-    own_rows = torch.from_numpy(named.astype(np.int64)).to(left.source.device)[left.source]
-    class_of_row = torch.empty_like(right.class_of)
-    class_of_row[right.source] = right.class_of
+    return torch.from_numpy(named.astype(np.int64)).to(left.source.device)[left.source]
+
+
+def _check_own(own_rows: Tensor, class_of: Tensor, others: Tensor, source: Tensor) -> None:
+    class_of_row = torch.empty_like(others)
+    class_of_row[source] = others
     paired = own_rows >= 0
-    names = (
-        left.classes[left.class_of[paired].cpu()],
-        right.classes[class_of_row[own_rows[paired]].cpu()],
-    )
-    if (names[0] != names[1]).any():
+    if (class_of[paired] != class_of_row[own_rows[paired]]).any():
         raise UserError(
             "a query and the gallery row that own names differ in label; mend one of them"
         )
-    return own_rows
