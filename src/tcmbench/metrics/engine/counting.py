@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -68,8 +68,13 @@ def count_pairs(
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Multiply float32 as float32, whatever the caller's settings, which come back afterwards."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    # These decide on both devices, whether they were set or `set_float32_matmul_precision` was,
+    # whose own getter fails once they differ from it.
+    mkldnn: Any = torch.backends.mkldnn  # its parts are unknown to type checkers
+    backends = (torch.backends.cuda.matmul, mkldnn.matmul)
+    before = [backend.fp32_precision for backend in backends]
+    for backend in backends:
+        backend.fp32_precision = "ieee"
     try:
         with (
             torch.no_grad(),
@@ -78,7 +83,11 @@ def full_precision() -> Iterator[None]:
         ):
             yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        for backend, precision in zip(backends, before, strict=True):
+            # What a backend takes from the one above it, it goes on taking from there.
+            backend.fp32_precision = "none"
+            if backend.fp32_precision != precision:
+                backend.fp32_precision = precision
 
 
 def _engine(rows: LabelledRows) -> str:
