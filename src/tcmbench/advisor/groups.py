@@ -5,11 +5,11 @@ import torch
 from numpy.typing import NDArray
 
 from tcmbench.metrics.engine.inputs import LabelledRows
+from tcmbench.metrics.engine.pairs import AllTiles, tile_side
+from tcmbench.metrics.engine.rates import squared_cuts
 
 GROUPS = 2000
 _SEED = 20240507
-_ROWS = 2048
-_ROUNDING = 1e-6
 
 Array = NDArray[np.float64]
 
@@ -24,19 +24,20 @@ def group_of(classes: int) -> NDArray[np.int64]:
 def accepted_between(rows: LabelledRows, groups: NDArray[np.int64], distance: float) -> Array:
     """Count [G, G] the ordered pairs of different classes at a distance of at most `distance`.
 
-    In float32, so a pair within 1e-6 of the threshold may count otherwise than in the metrics.
+    In the arithmetic of the metrics: the same pairs are accepted.
     """
-    cosine = 1 - distance**2 / 2 - _ROUNDING
+    cut = squared_cuts(rows, np.array([distance]))
     group = torch.from_numpy(groups).to(rows.unit.device)[rows.class_of]
     count = int(groups.max()) + 1
-    table = torch.zeros(count, count, dtype=torch.float64, device=rows.unit.device)
-    for start in range(0, len(rows), _ROWS):
-        block = slice(start, start + _ROWS)
-        near = rows.unit[block] @ rows.unit.T >= cosine
-        near &= rows.class_of[block, None] != rows.class_of
-        ends = torch.zeros(len(near), count, dtype=torch.float64, device=near.device)
-        table.index_add_(0, group[block], ends.index_add_(1, group, near.double()))
-    return table.cpu().numpy()
+    table = torch.zeros(count * count, dtype=torch.int64, device=rows.unit.device)
+    for tile in AllTiles(rows, tile_side(rows, None)):
+        near = tile.squared <= cut
+        near &= rows.class_of[tile.rows, None] != rows.class_of[tile.cols]
+        row, col = near.nonzero().unbind(1)
+        one, other = group[tile.rows][row], group[tile.cols][col]
+        for cells in (one * count + other, other * count + one):
+            table.index_add_(0, cells, torch.ones_like(cells))
+    return table.view(count, count).double().cpu().numpy()
 
 
 def pairs_between(sizes: NDArray[np.int64], groups: NDArray[np.int64]) -> Array:

@@ -4,7 +4,17 @@ from typing import Any
 
 from tcmbench import templates
 from tcmbench.advisor.advice import MISS, Advice
-from tcmbench.advisor.text import CAVEAT, TITLES, bracket, percent, quantile_title
+from tcmbench.advisor.text import (
+    CAVEAT,
+    TITLES,
+    bracket,
+    cosine,
+    distance,
+    percent,
+    quantile_title,
+    short_cosine,
+    short_distance,
+)
 
 TITLE = "One threshold for all classes"
 INTERVALS = "In small type: 95 % class-bootstrap intervals over the classes."
@@ -31,13 +41,17 @@ def page(advice: Advice, source: str) -> str:
 
 
 def _thresholds(advice: Advice) -> list[dict[str, str]]:
-    rows = (
-        ("Accept a pair at a distance of at most", advice.distance, advice.distance_interval),
-        ("that is, a cosine of at least", advice.cosine, advice.cosine_interval),
-    )
     return [
-        {"title": title, "value": f"{value:.6f}", "interval": bracket(interval)}
-        for title, value, interval in rows
+        {
+            "title": "Accept a pair at a distance of at most",
+            "value": distance(advice.distance),
+            "interval": bracket(advice.distance_interval, short_distance),
+        },
+        {
+            "title": "that is, a cosine of at least",
+            "value": cosine(advice.cosine),
+            "interval": bracket(advice.cosine_interval, short_cosine),
+        },
     ]
 
 
@@ -46,7 +60,7 @@ def _rates(advice: Advice) -> list[dict[str, Any]]:
         {
             "title": title,
             "value": percent(advice.rates[name]["value"]),
-            "interval": bracket(advice.rates[name]["interval"], rates=True),
+            "interval": bracket(advice.rates[name]["interval"], percent),
             "quantiles": [percent(value) for value in advice.quantiles[name].values()],
         }
         for name, title in TITLES.items()

@@ -1,6 +1,7 @@
 """The advice in words, for a terminal."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 from tcmbench.advisor.advice import MISS, Advice, ClassRates
 
@@ -21,11 +22,33 @@ def percent(rate: float | None) -> str:
     return "–" if rate is None else f"{100 * rate:.3g} %"
 
 
-def bracket(interval: tuple[float, float] | None, *, rates: bool = False) -> str:
-    """Print an interval, of distances or of rates, and nothing where there is none."""
-    if interval is None:
-        return ""
-    return f"[{', '.join(percent(end) if rates else f'{end:.4f}' for end in interval)}]"
+def distance(value: float, digits: int = 6) -> str:
+    """Print a distance with as many decimals, and more where it would have few digits."""
+    return f"{value:.{_decimals(value, digits)}f}"
+
+
+def cosine(value: float, digits: int = 6) -> str:
+    """Print a cosine with as many decimals, and more where it is close to 1."""
+    return f"{value:.{_decimals(1 - value, digits)}f}"
+
+
+def _decimals(size: float, digits: int) -> int:
+    return max(digits, digits - 3 - math.floor(math.log10(size))) if 0 < size < 1 else digits
+
+
+def bracket(interval: tuple[float, float] | None, form: Callable[[float], str]) -> str:
+    """Print an interval, each end in a form, and nothing where there is none."""
+    return "" if interval is None else f"[{', '.join(map(form, interval))}]"
+
+
+def short_distance(value: float) -> str:
+    """Print the end of an interval of distances."""
+    return distance(value, 4)
+
+
+def short_cosine(value: float) -> str:
+    """Print the end of an interval of cosines."""
+    return cosine(value, 4)
 
 
 def quantile_title(quantile: str) -> str:
@@ -38,12 +61,14 @@ def _lines(advice: Advice) -> Iterator[str]:
     yield f"One threshold for a {TITLES[advice.target]} of {percent(advice.rate)}"
     yield f"{advice.num_images:,} images of {advice.num_classes:,} classes"
     yield ""
-    yield f"accept if distance <= {advice.distance:.6f}  {bracket(advice.distance_interval)}"
-    yield f"     or if cosine >= {advice.cosine:.6f}  {bracket(advice.cosine_interval)}"
+    ends = bracket(advice.distance_interval, short_distance)
+    yield f"accept if distance <= {distance(advice.distance)}  {ends}"
+    ends = bracket(advice.cosine_interval, short_cosine)
+    yield f"     or if cosine >= {cosine(advice.cosine)}  {ends}"
     yield ""
     for name, title in TITLES.items():
         rate = advice.rates[name]
-        overall = f"{percent(rate['value'])} {bracket(rate['interval'], rates=True)}"
+        overall = f"{percent(rate['value'])} {bracket(rate['interval'], percent)}"
         yield f"{title}, all pairs: {overall}".rstrip()
         quantiles = (
             (quantile_title(quantile), percent(value))

@@ -48,10 +48,14 @@ def count_rates(
 
 def count_within(rows: LabelledRows, thresholds: Array, tiles: Iterable[Tile]) -> NDArray[np.int64]:
     """Count [C, K] the ends, in each class, of the pairs within each distance, exactly."""
+    return _accepted_ends(tiles, rows, squared_cuts(rows, thresholds))
+
+
+def squared_cuts(rows: LabelledRows, thresholds: Array) -> Tensor:
+    """Return the squares [K] that squared distances between these rows are compared with."""
     # The ends of the range are roots of float32 squares, and this gives those squares back exactly:
     # the pair that an end was taken from is accepted there.
-    cuts = torch.from_numpy((thresholds**2).astype(np.float32)).to(rows.unit.device)
-    return _accepted_ends(tiles, rows, cuts)
+    return torch.from_numpy((thresholds**2).astype(np.float32)).to(rows.unit.device)
 
 
 def rates(
