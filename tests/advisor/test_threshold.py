@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -14,7 +15,7 @@ from tcmbench.advisor.names import class_names
 from tcmbench.advisor.page import page
 from tcmbench.advisor.rates import rates_around
 from tcmbench.advisor.resample import _crossing, _pairs, intervals
-from tcmbench.advisor.text import text
+from tcmbench.advisor.text import cosine, distance, text
 from tcmbench.common.errors import UserError
 from tcmbench.metrics.engine.inputs import prepare
 from tests.paths import ROOT
@@ -203,14 +204,47 @@ def test_few_classes_have_no_interval():
 def test_duplicates_and_perfect_classes():
     embeddings = np.repeat(np.eye(12), 3, axis=0)
     labels = np.repeat(np.arange(12), 3)
-    found = advise(embeddings, labels, far=0.01)
-    # All pairs of different classes are equally far, so any rate accepts all of them.
-    assert found.distance == pytest.approx(math.sqrt(2), abs=1e-6)
-    assert found.rates["far"] == {"value": 1, "interval": (1, 1)}
-    assert found.rates["frr"]["value"] == 0
-    found = advise(embeddings, labels, frr=0.01)
+    # All pairs of different classes are equally far, so no distance accepts a few of them.
+    with pytest.raises(
+        UserError, match=r"from 0.01 to 0.1 are all reached at one distance, 1.4142"
+    ):
+        advise(embeddings, labels, far=0.01)
+    found = advise(embeddings, labels, frr=0.05)
     assert (found.distance, found.rates["far"]["value"]) == (0, 0)
+    assert found.rates["frr"]["value"] == 0
     assert found.missed == 0
+
+
+def test_rates_below_one_pair():
+    with pytest.raises(UserError, match=r"accept rate of 0\.03 .* 29 negative .* is 0\.0345"):
+        advise(SMALL, LABELS, far=0.03)
+    with pytest.raises(UserError, match=r"reject rate of 0\.1 .* 7 positive .* is 0\.143"):
+        advise(SMALL, LABELS, frr=0.1)
+
+
+def test_one_class_of_two_images_has_a_threshold():
+    found = advise(SMALL, np.array([7, 7, 7, 1, 2, 3, 4, 5, 8]), far=0.2)
+    assert [row.label for row in found.worst["frr"]] == [7]
+
+
+@pytest.mark.parametrize("target", ["far", "frr"])
+def test_interval_where_all_cosines_are_near_1(target):
+    """The counts that are resampled are those of the rate, and so is the interval."""
+    embeddings, labels = clusters()
+    crowded = 1 + 1e-3 * np.concatenate([embeddings, -embeddings], axis=1)
+    found = advise(crowded, labels, **{target: 0.05})
+    rates = rates_around(crowded, labels, 0.05, None)
+    total = rates.overall_far[rates.target] * rates.between.sum()
+    assert rates.accepted.sum() == pytest.approx(total, abs=1e-6)
+    distance, left, right = pairs(crowded, labels)
+    assert found.distance < 0.01
+    near = (distance <= found.distance) & (left != right)
+    far = found.rates["far"]
+    # Rows are rounded to 24 bits, which moves a pair or two of these across the threshold.
+    assert far["value"] == pytest.approx(near.sum() / (left != right).sum(), rel=1e-2)
+    assert far["interval"][0] < far["value"] < far["interval"][1]
+    assert far["interval"][1] < 4 * far["value"]
+    assert found.distance_interval[0] <= found.distance <= found.distance_interval[1]
 
 
 @pytest.mark.parametrize(
@@ -263,6 +297,27 @@ def test_text_says_it_all():
     assert "class 7" in shown
     assert "[" not in shown.partition("Brackets")[0]
     assert "[" in text(advise(*clusters(), far=0.05)).partition("Brackets")[0]
+
+
+def test_small_distances_are_printed_with_their_digits():
+    assert [distance(value) for value in (1.25, 0.5, 0.004294, 1.23456e-5, 0.0)] == [
+        "1.250000",
+        "0.500000",
+        "0.004294",
+        "0.00001235",
+        "0.000000",
+    ]
+    assert [cosine(value) for value in (-0.5, 0.61, 1 - 9.219e-06, 1.0)] == [
+        "-0.500000",
+        "0.610000",
+        "0.999990781",
+        "1.000000",
+    ]
+    embeddings, labels = clusters()
+    found = advise(1 + 1e-3 * np.concatenate([embeddings, -embeddings], axis=1), labels, far=0.05)
+    for shown in (text(found), page(found, "e.npz")):
+        printed = float(re.search(r"0\.9999\d+", shown)[0])
+        assert 1 - printed == pytest.approx(found.distance**2 / 2, rel=1e-3)
 
 
 class Cells(HTMLParser):

@@ -74,13 +74,14 @@ def test_a_pair_at_a_threshold_within_the_range_is_accepted():
 
 
 def test_rates_are_read_as_written():
-    # 100 negative pairs: 0.07 * 100 is 7.000000000000001 in floating point, yet means the 7th.
-    angles = np.concatenate([[0.0], np.arange(1, 101) / 100])
+    # 100 negative pairs, two at each of 50 distances: 0.14 * 100 is 14.000000000000002 in floating
+    # point, yet means the 14th.
+    angles = np.concatenate([[0.0, 0.0], np.arange(1, 51) / 100])
     embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    labels = np.array([0] + [1] * 100)
-    result = opis(embeddings, labels, (0.07, 0.29))
+    labels = np.array([0] * 2 + [1] * 50)
+    result = opis(embeddings, labels, (0.14, 0.28))
     assert result.d_min == pytest.approx(2 * math.sin(0.07 / 2), abs=1e-7)
-    assert result.d_max == pytest.approx(2 * math.sin(0.29 / 2), abs=1e-7)
+    assert result.d_max == pytest.approx(2 * math.sin(0.14 / 2), abs=1e-7)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -126,34 +127,62 @@ def test_duplicates_across_tiles_and_classes_agree_with_brute_force():
         assert_matches(opis(embeddings, labels, block_size=block_size), reference)
 
 
-def test_perfect_classes_have_no_inconsistency():
-    # Every class is one point, all points are sqrt2 apart: the range is that one distance.
-    result = opis(np.repeat(np.eye(5), 3, axis=0), np.repeat(np.arange(5), 3))
-    assert result.d_min == result.d_max == math.sqrt(2)
+def test_classes_alike_have_no_inconsistency():
+    # All four negatives belong to both classes, and both positives lie below the range.
+    angles = np.array([0.0, 0.01, 1.0, 1.2])
+    embeddings = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    result = opis(embeddings, np.array([0, 0, 1, 1]), (0.25, 0.9))
+    assert result.d_min < result.d_max
     assert result.opis == 0
     assert result.epsilon_opis == 0
 
 
-def test_a_range_of_one_point_gives_the_value_there():
-    # As in the hand-worked example, with both rates at distance 1, where U = 0.8 and 0.
-    embeddings = np.array([E1, E1, E2, E3, HALF], dtype=np.float32)
-    result = opis(embeddings, np.array([0, 0, 1, 1, 2]), (0.3, 0.4), epsilon=0.5)
-    assert result.d_min == result.d_max == 1
-    assert result.opis == pytest.approx(0.16, abs=1e-15)
-    assert result.epsilon_opis == pytest.approx(0.64, abs=1e-15)
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(
+    ("embeddings", "labels", "distance"),
+    [
+        # Every class is one point, and all points are sqrt2 apart.
+        (np.repeat(np.eye(6), 3, axis=0), np.repeat(np.arange(6), 3), "1.41421"),
+        (np.ones((50, 33)), np.arange(50) % 3, "0"),
+    ],
+)
+def test_a_range_of_one_point_is_refused(embeddings, labels, distance, exact):
+    with pytest.raises(UserError) as error:
+        opis(embeddings, labels, exact=exact)
+    assert str(error.value).startswith(
+        f"false accept rates from 0.01 to 0.1 are all reached at one distance, {distance}: "
+    )
+    with pytest.raises(UserError, match=r"^false reject rates from 0\.1 to 0\.2 are all reached"):
+        opis(embeddings, labels, frr_range=(0.1, 0.2), exact=exact)
 
 
-def test_equal_embeddings_give_numbers():
-    draw = np.random.default_rng(0).normal(size=(1, 33))
-    result = opis(np.repeat(draw, 50, axis=0), np.arange(50) % 3, block_size=19)
-    assert (result.d_min, result.d_max, result.opis, result.epsilon_opis) == (0, 0, 0, 0)
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_rate_below_one_pair_is_refused(exact):
+    # 90 negative pairs, 15 positive ones.
+    embeddings, labels = np.random.default_rng(0).normal(size=(15, 4)), np.repeat(np.arange(5), 3)
+    with pytest.raises(UserError) as error:
+        opis(embeddings, labels, exact=exact)
+    assert str(error.value) == (
+        "a false accept rate of 0.01 is less than one of the 90 negative pairs there are; the "
+        "smallest rate that they can measure is 0.0111: ask for that or more, or measure more "
+        "images"
+    )
+    with pytest.raises(UserError, match=r"^a false reject rate of 0\.06 is .* 15 positive pairs"):
+        opis(embeddings, labels, frr_range=(0.06, 0.5), exact=exact)
+    # Exactly one pair can be measured.
+    assert opis(embeddings, labels, frr_range=(1 / 15 + 1e-9, 0.5), exact=exact).opis > 0
 
 
-def test_one_class_with_pairs_leaves_nothing_to_compare():
+def test_one_class_with_pairs_is_refused():
     embeddings, _ = clustered(2, count=6)
-    result = opis(embeddings, np.array([0, 0, 0, 1, 2, 3]))
-    assert (result.opis, result.epsilon_opis) == (0, 0)
-    assert result.num_excluded_classes == 3
+    with pytest.raises(UserError, match=r"^only class 8 has two images; OPIS compares classes"):
+        opis(embeddings, np.array([8, 8, 8, 1, 2, 3]))
+
+
+def test_an_epsilon_that_leaves_no_class_is_refused():
+    embeddings = np.array([E1, E1, E2, E3, HALF], dtype=np.float32)
+    with pytest.raises(UserError, match=r"^epsilon is 0\.8, which takes all 2 classes"):
+        opis(embeddings, np.array([0, 0, 1, 1, 2]), (0.5, 0.51), epsilon=0.8)
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2], [2, 1, 0]])
@@ -215,8 +244,9 @@ def test_cuda_agrees_with_cpu():
 def test_block_size_changes_nothing(seed, block_size):
     embeddings, labels = clustered(seed, count=40)
     embeddings[::3] = embeddings[0]
-    result = opis(embeddings, labels, block_size=block_size)
-    expected = opis(embeddings, labels)
+    far = (0.13, 0.4)  # beyond the copies
+    result = opis(embeddings, labels, far, block_size=block_size)
+    expected = opis(embeddings, labels, far)
     assert_same(result, expected)
     np.testing.assert_array_equal(result.utility, expected.utility)
 
@@ -229,8 +259,9 @@ def test_row_order_and_label_names_change_nothing(seed, offset):
     draw = np.random.default_rng(seed)
     rows = draw.permutation(60)
     names = offset + 3 * draw.permutation(9)
-    result = opis(embeddings[rows], names[labels[rows]], block_size=17)
-    assert_same(result, opis(embeddings, labels))
+    far = (0.13, 0.4)  # beyond the copies
+    result = opis(embeddings[rows], names[labels[rows]], far, block_size=17)
+    assert_same(result, opis(embeddings, labels, far))
     assert set(result.classes.tolist()) <= set(names.tolist())
 
 
@@ -250,7 +281,7 @@ def test_rotation_changes_nothing(seed):
 @given(seed=SEEDS)
 def test_scores_stay_in_their_range(seed):
     embeddings, labels = clustered(seed, count=40, spread=3.0)
-    result = opis(embeddings, labels, far_range=(0.001, 0.9))
+    result = opis(embeddings, labels, far_range=(0.002, 0.9))
     # A variance of numbers in [0, 1] is at most 1/4; sensitivity rises with d, specificity falls.
     assert 0 <= result.opis <= 0.25
     assert 0 <= result.epsilon_opis <= 1
@@ -352,3 +383,53 @@ def test_documented_example_runs():
     outcome = doctest.testmod(module)
     assert outcome.attempted > 0
     assert outcome.failed == 0
+
+
+PRECISIONS = """
+import sys
+import torch
+from torch import backends
+
+values = {
+    "new": lambda: setattr(backends, "fp32_precision", "tf32"),
+    "cuda": lambda: setattr(backends.cuda.matmul, "fp32_precision", "tf32"),
+    "mkldnn": lambda: setattr(backends.mkldnn.matmul, "fp32_precision", "bf16"),
+    "old": lambda: torch.set_float32_matmul_precision("medium"),
+    "default": lambda: None,
+}
+def state():
+    found = [
+        part.fp32_precision
+        for part in (backends, backends.cuda.matmul, backends.mkldnn, backends.mkldnn.matmul)
+    ]
+    try:
+        return [*found, torch.get_float32_matmul_precision()]
+    except RuntimeError as error:
+        return [*found, str(error)]
+
+values[sys.argv[1]]()
+before = state()
+from tcmbench.metrics.engine.counting import full_precision
+with full_precision():
+    assert backends.cuda.matmul.fp32_precision == "ieee"
+    assert backends.mkldnn.matmul.fp32_precision == "ieee"
+assert state() == before, (state(), before)
+backends.fp32_precision = "ieee"
+print(backends.cuda.matmul.fp32_precision)
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "then"),
+    [("new", "ieee"), ("cuda", "tf32"), ("mkldnn", "ieee"), ("old", "tf32"), ("default", "ieee")],
+)
+def test_precision_is_full_inside_and_the_callers_afterwards(way, then):
+    """Also what a backend inherits: it goes on following the general setting."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRECISIONS, way],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(SRC), "PATH": "/usr/bin:/bin"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.strip() == then

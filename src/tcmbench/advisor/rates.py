@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcmbench.advisor.groups import accepted_between, group_of, pairs_between
-from tcmbench.metrics import opis
-from tcmbench.metrics.engine.inputs import Device, Embeddings, prepare
+from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, prepare
 from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, tile_side
+from tcmbench.metrics.engine.plan import Calibration, Options
 from tcmbench.metrics.engine.rates import count_within
+from tcmbench.metrics.engine.sweep import sweep
+from tcmbench.metrics.scoring import check_pairs
 
 Array = NDArray[np.float64]
 FARTHEST = 2.0
@@ -83,28 +86,42 @@ def rates_around(
     on the other side.
 
     Raises:
-        UserError: as `opis`.
+        UserError: unusable embeddings or labels, a rate below that of one pair, or a `far` that no
+            distance comes near, for too many pairs are equally far.
     """
-    rate = far if far is not None else frr or 0.0
-    span = (rate, min(10 * rate, (1 + rate) / 2))
-    if far is not None:
-        ends = opis(embeddings, labels, far_range=span, num_thresholds=2, device=device)
-        target, loose = ends.d_min, ends.d_max
-    else:
-        ends = opis(embeddings, labels, frr_range=span, num_thresholds=2, device=device)
-        target, loose = ends.d_max, ends.d_min
+    rows = prepare(embeddings, labels, device)
+    check_pairs(rows)
+    target, loose = _ends(rows, far, frr)
+    if far is not None and target == loose:
+        raise UserError(
+            f"false accept rates from {far:g} to {_ten_times(far):g} are all reached at one "
+            f"distance, {target:.6g}, where too many pairs are equally far: no threshold has the "
+            "rate asked for; ask for a higher one, or look for images that were embedded alike"
+        )
     beyond = float(np.clip(target + 2 * (target - loose), 0, FARTHEST))
     low, high = sorted((loose, beyond))
     grid = np.linspace(low, high, points)
     index = int(np.searchsorted(grid, target))
-    thresholds = np.insert(grid, index, target)
-    return _rates(embeddings, labels, thresholds, index, device)
+    return _rates(rows, np.insert(grid, index, target), index)
 
 
-def _rates(
-    embeddings: Embeddings, labels: Labels, thresholds: Array, target: int, device: Device
-) -> Rates:
-    rows = prepare(embeddings, labels, device)
+def _ends(rows: LabelledRows, far: float | None, frr: float | None) -> tuple[float, float]:
+    """Return the distances of the rate asked for and of one ten times as high."""
+    rate = far if far is not None else frr or 0.0
+    span = (rate, _ten_times(rate))
+    far_range, frr_range = (span, None) if far is not None else ((0.0, 1.0), span)
+    calibration = Calibration(far_range, frr_range, 2, lambda *_: True)
+    found = sweep(rows, calibration, (), Options()).rates
+    assert found is not None
+    near, distant = float(found.thresholds[0]), float(found.thresholds[-1])
+    return (near, distant) if far is not None else (distant, near)
+
+
+def _ten_times(rate: float) -> float:
+    return min(10 * rate, (1 + rate) / 2)
+
+
+def _rates(rows: LabelledRows, thresholds: Array, target: int) -> Rates:
     side = tile_side(rows, None)
     sizes = rows.sizes[:, None]
     # Each pair of a class has both its ends there.

@@ -28,11 +28,11 @@ def opis(
     (1 + beta^2) spec sens / (beta^2 spec + sens), and 0 where both are 0. The range ends are the
     smallest distances at which the false accept rate over all negative pairs reaches `far_range`,
     exactly. Averages over the range are trapezoidal integrals over `num_thresholds` distances
-    divided by d_max - d_min; where both ends fall together, the value at that point.
+    divided by d_max - d_min.
 
     Classes of one image are left out, but their images are negatives of the others. epsilon-OPIS
     compares the max(1, round(epsilon T)) classes of lowest mean utility over the range (round half
-    to even) with the rest, and is 0 where no class remains.
+    to even) with the rest.
 
     Distances are right to 1e-6, mostly to 1e-7, whatever the tile, row order or device; `exact`
     ones have the same bits. To another program a pair this near a threshold may lie on its other
@@ -59,8 +59,9 @@ def opis(
         An `OpisResult`.
 
     Raises:
-        UserError: unusable embeddings or labels, fewer than two classes, no class of two images,
-            or an option out of its range.
+        UserError: unusable embeddings or labels, an option out of its range, or what cannot be
+            measured: fewer than two classes of two images, a rate below that of one pair, both ends
+            of the range at one distance, an epsilon that leaves no class.
 
     Example:
         Eight images of three classes, given as angles. Class 7 is tight, class 9 wide.

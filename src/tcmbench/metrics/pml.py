@@ -31,8 +31,8 @@ class ConsistencyCalculator(AccuracyCalculator):  # type: ignore[misc]
     index (the parent drops the nearest image, which may be an exact duplicate), and a query without
     a positive is a miss (the parent leaves it out). One pass over the pairs serves all of them.
 
-    The parent's metrics of neighbours (`precision_at_1` and its kin) search among unit rows here, as
-    ours do, so that the two differ in nothing else.
+    The parent's metrics of neighbours (`precision_at_1` and its kin) search among unit rows here,
+    as ours do, so that the two differ in nothing else.
 
     Where queries and references are two sets, recall is exact too; OPIS is defined over the pairs
     of one set and is refused.

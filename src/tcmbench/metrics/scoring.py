@@ -72,8 +72,19 @@ class Scoring:
         _check_options(self.beta, self.epsilon, self.num_thresholds)
 
     def checked(self, rows: LabelledRows) -> LabelledRows:
-        """Return the rows; raise `UserError` where they have no positive or no negative pair."""
-        _check_pairs(rows)
+        """Return the rows; raise `UserError` where OPIS of them would say nothing."""
+        check_pairs(rows)
+        scored = int((rows.sizes >= 2).sum())
+        if scored < 2:
+            raise UserError(
+                f"only class {rows.classes[rows.sizes >= 2][0]} has two images; OPIS compares "
+                "classes and needs two of them with two images each"
+            )
+        if _worst(self.epsilon, scored) >= scored:
+            raise UserError(
+                f"epsilon is {self.epsilon:g}, which takes all {scored} classes with two images as "
+                "the worst and leaves none to compare with; give a smaller share"
+            )
         return rows
 
     def calibration(self) -> Calibration:
@@ -84,6 +95,7 @@ class Scoring:
         """Score the rates of a sweep that had this calibration."""
         rates = found.rates
         assert rates is not None
+        self._check_width(rates)
         consistency, worst = self._scores(rates)
         kept = rows.sizes >= 2
         return OpisResult(
@@ -103,6 +115,17 @@ class Scoring:
             num_excluded_classes=int((~kept).sum()),
         )
 
+    def _check_width(self, rates: Rates) -> None:
+        if rates.thresholds[0] == rates.thresholds[-1]:
+            name, ends = ("accept", self.far_range)
+            if self.frr_range is not None:
+                name, ends = ("reject", self.frr_range)
+            raise UserError(
+                f"false {name} rates from {ends[0]:g} to {ends[1]:g} are all reached at one "
+                f"distance, {rates.thresholds[0]:.6g}: too many pairs are equally far, or too few "
+                "images were measured; give rates further apart, or more images"
+            )
+
     def _agree(self, fine: Rates, coarse: Rates) -> bool:
         pairs = zip(self._scores(fine), self._scores(coarse), strict=True)
         return all(abs(one - other) <= _AGREE * one + 1e-13 for one, other in pairs)
@@ -120,7 +143,8 @@ def _check_options(beta: float, epsilon: float, num_thresholds: int) -> None:
         raise UserError(f"num_thresholds is {num_thresholds}; both ends of the range need one")
 
 
-def _check_pairs(rows: LabelledRows) -> None:
+def check_pairs(rows: LabelledRows) -> None:
+    """Raise `UserError` where rows have no positive or no negative pair."""
     if len(rows.classes) < 2:
         raise UserError(
             f"all images have the label {rows.classes[0]}, so there are no negative pairs; "
@@ -137,16 +161,19 @@ def utility_of(sensitivity: Array, specificity: Array, beta: float) -> Array:
     return np.divide(product, weighted, out=np.zeros_like(product), where=weighted > 0)
 
 
+def _worst(epsilon: float, classes: int) -> int:
+    """Return how many classes count as the worst."""
+    return max(1, round(epsilon * classes))
+
+
 def _scores(utility: Array, epsilon: float) -> tuple[float, float]:
     """Return OPIS and epsilon-OPIS of utilities [T, K]."""
     classes, thresholds = utility.shape
-    # The trapezoidal rule over equal steps, divided by the range: a step of 0 needs no own case.
+    # The trapezoidal rule over equal steps, divided by the range.
     weights = np.full(thresholds, 1 / (thresholds - 1))
     weights[[0, -1]] /= 2
     variance = ((utility - utility.mean(axis=0)) ** 2).mean(axis=0)
-    worst = max(1, round(epsilon * classes))
-    if worst >= classes:
-        return float(weights @ variance), 0.0
+    worst = _worst(epsilon, classes)
     # Classes of equal mean are ranked by their curve, so that the order of labels cannot matter.
     ranked = utility[np.lexsort([*utility.T, (utility * weights).sum(axis=1)])]
     gap = ranked[:worst].mean(axis=0) - ranked[worst:].mean(axis=0)

@@ -41,7 +41,9 @@ def far_distances(
 def far_ranks(rows: LabelledRows, far_range: tuple[float, float]) -> list[int]:
     """Return the ranks (from 1) of the negative pairs at which the rates are reached."""
     total = int(rows.negatives.sum()) // 2
-    return [_rank(Fraction(str(rate)), total) for rate in _checked("far_range", far_range)]
+    low, high = _checked("far_range", far_range)
+    check_measurable("false accept rate", low, total, "negative")
+    return [_rank(Fraction(str(rate)), total) for rate in (low, high)]
 
 
 def frr_distances(
@@ -54,6 +56,7 @@ def frr_distances(
     """
     total = int(rows.positives.sum())
     low, high = _checked("frr_range", frr_range)
+    check_measurable("false reject rate", low, total, "positive")
     ranks = [_rank(1 - Fraction(str(rate)), total) for rate in (high, low)]
     return _order_statistics(ranks, lambda count: count(positives))
 
@@ -63,6 +66,26 @@ def _checked(name: str, rates: tuple[float, float]) -> tuple[float, float]:
     if not 0 < low < high < 1:
         raise UserError(f"{name} is {low:g} {high:g}; give two rates with 0 < low < high < 1")
     return low, high
+
+
+def check_measurable(name: str, rate: float, total: int, kind: str) -> None:
+    """Refuse a rate below one of the pairs that there are.
+
+    Args:
+        name: of the rate, for print.
+        rate: 0 to 1.
+        total: number of pairs that the rate is a share of.
+        kind: of these pairs, for print.
+
+    Raises:
+        UserError: the rate is smaller than that of one pair.
+    """
+    if Fraction(str(rate)) * total < 1:
+        raise UserError(
+            f"a {name} of {rate:g} is less than one of the {total:,} {kind} pairs there are; the "
+            f"smallest rate that they can measure is {1 / total:.3g}: ask for that or more, or "
+            "measure more images"
+        )
 
 
 def _rank(share: Fraction, total: int) -> int:
