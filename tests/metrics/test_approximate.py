@@ -73,6 +73,25 @@ def test_agreement_says_how_much_an_index_misses():
     assert few.agreement == pytest.approx(np.mean(shares), abs=0.03)
 
 
+@pytest.mark.parametrize(
+    "index",
+    ["PCA24,IVF50,Flat", "IVF50,PQ4x4,RFlat", "L2norm,IVF50,Flat", "IVF50_HNSW8,Flat"],
+)
+def test_probes_reach_lists_behind_other_parts(index):
+    rows = np.random.default_rng(0).normal(size=(3000, 24))
+    labels = np.arange(3000) // 3
+    few, many = (
+        approximate_retrieval(
+            rows, labels, (10,), index=index, probes=n, sample=100, map_at_r=False
+        )
+        for n in (1, 50)
+    )
+    assert few.agreement < 0.6
+    if "PQ" not in index:
+        assert many.agreement > 0.95
+    assert many.agreement > few.agreement + 0.05
+
+
 def test_own_image_among_many_duplicates():
     # Half of the images are equal, so faiss may not return the query itself: still k neighbours.
     rows = np.concatenate(
@@ -114,6 +133,9 @@ def test_missing_faiss_in_one_sentence(one_set, monkeypatch):
     ("options", "sentence"),
     [
         ({"index": "Nonsense"}, "faiss knows no index 'Nonsense'"),
+        ({"index": "IVF4096,Flat"}, r"'IVF4096,Flat' \(Number of training points \(400\) should"),
+        ({"index": "IDMap,Flat"}, r"'IDMap,Flat' \(add does not make sense with IndexIDMap"),
+        ({"probes": 0}, "probes is 0; visit at least one cell"),
         ({"gpu": True}, "this faiss sees no GPU"),
         ({"sample": 0}, "sample is 0"),
         ({"gallery": np.eye(16)}, "pass both or neither"),

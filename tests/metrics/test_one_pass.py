@@ -12,13 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tcmbench.metrics.evaluation as module
+from tcmbench.common.errors import UserError
 from tcmbench.metrics import evaluate_all_pairs, opis, recall_at_k, scoring
 from tcmbench.metrics.engine import brackets, counting, neighbours, rounding
 from tcmbench.metrics.engine.brackets import Bins
 from tcmbench.metrics.engine.inputs import prepare
 from tcmbench.metrics.engine.numba_engine import NumbaCounter
+from tcmbench.metrics.engine.plan import Options
 from tcmbench.metrics.engine.strips import Cutter
+from tcmbench.metrics.engine.sweep import sweep
 from tcmbench.metrics.engine.torch_engine import TorchCounter
+from tcmbench.metrics.scoring import Scoring
 from tests.metrics.references import (
     clustered,
     evaluation_reference,
@@ -140,6 +144,12 @@ ADVERSARIAL = {
 @pytest.mark.parametrize("name", ADVERSARIAL)
 def test_adversarial_sets_agree_with_brute_force(engine, name):
     embeddings, labels = ADVERSARIAL[name]
+    if name in ("all equal", "all orthogonal"):
+        with pytest.raises(UserError, match="are all reached at one distance"):
+            evaluate_all_pairs(embeddings, labels, (1, 2, 10), block_size=64, exact=False)
+        recall = recall_at_k(embeddings, labels, (1, 2, 10), block_size=64, exact=False)
+        assert recall == {k: recall_reference(embeddings, labels, k) for k in (1, 2, 10)}
+        return
     found = evaluate_all_pairs(embeddings, labels, (1, 2, 10), block_size=64, exact=False)
     if name in ("a line, only tiny distances", "two clumps"):
         # Distances near the rounding of rows to 2^-24: right to 1e-6 on any path, but their order
@@ -166,10 +176,11 @@ def test_thousands_of_classes_of_one_and_two_agree_with_brute_force(engine):
 
 def test_thresholds_on_similarities_are_left_to_the_exact_path(engine):
     # Half of all negative pairs are at one distance, which is both ends of the range.
-    embeddings, labels = np.eye(200), np.arange(200) % 50
-    found = evaluate_all_pairs(embeddings, labels, exact=False)
+    calibration = Scoring((0.01, 0.1), 1.0, 0.1, 101, None).calibration()
+    rows = prepare(np.eye(200), np.arange(200) % 50)
+    found = sweep(rows, calibration, (1,), Options(exact=False))
     assert not found.one_pass
-    assert found.consistency.d_min == found.consistency.d_max == 2**0.5
+    assert set(found.rates.thresholds) == {2**0.5}
 
 
 def test_a_crowd_at_an_inner_threshold_is_left_to_the_exact_path(engine):

@@ -65,7 +65,7 @@ def approximate_retrieval(
         map_at_r: whether to search as deep as the largest class, too.
         index: faiss factory string. By default "Flat", the full search, up to 262,144 images, and
             "IVF{n},Flat" with n = 4 sqrt(G) cells beyond.
-        probes: cells of an inverted file visited for a query.
+        probes: cells visited for a query, by any index that has some.
         gpu: search on torch's current GPU, at most 2,048 neighbours deep; by default where this
             faiss is built for it and that is deep enough.
         sample: queries searched exactly as well, to report the agreement.

@@ -1,6 +1,10 @@
 """A faiss index over a gallery, on the CPU or a GPU; faiss is imported when one is built."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -15,6 +19,7 @@ FULL_SEARCH = 1 << 18
 _DEEPEST_ON_GPU = 2048
 #: The packages that hold faiss, all in a folder of the same name.
 BUILDS = ("faiss-cpu", "faiss-gpu", "faiss-gpu-cuvs")
+_PLACE = re.compile(r".*\.(cpp|cu|h):\d+: (Error: '.*' failed:? ?)?")
 
 Indices = NDArray[np.int64]
 
@@ -30,18 +35,22 @@ class FaissSearch:
     Args:
         sides: queries and gallery, on the CPU.
         name: factory string.
-        probes: cells of an inverted file visited for a query.
+        probes: cells visited for a query, by any index that has some.
         gpu: whether on torch's current GPU; None for where faiss sees one and `depth` allows it.
         depth: neighbours that will be asked for, at most.
 
     Raises:
-        UserError: faiss is missing or there twice, knows no such index, or sees no GPU.
+        UserError: faiss is missing or there twice, knows no such index, cannot build it from this
+            gallery, or sees no GPU.
     """
 
     def __init__(
         self, sides: TwoSides, name: str, probes: int, gpu: bool | None, depth: int
     ) -> None:
+        if probes < 1:
+            raise UserError(f"probes is {probes}; visit at least one cell for a query")
         self.sides = sides
+        self.name = name
         self.unit: NDArray[np.float32] = sides.rows.unit.numpy()
         source = sides.source[sides.gallery].numpy()
         place = np.empty_like(source)
@@ -57,7 +66,8 @@ class FaissSearch:
     def __call__(self, queries: Indices, count: int) -> Indices:
         """Return [q, count] neighbours without the query's own image; -1 where none was found."""
         count = min(count, self.most)
-        _, found = self.index.search(self.unit[queries], count + self.left_out)
+        with _explained(self.name):
+            _, found = self.index.search(self.unit[queries], count + self.left_out)
         if not self.left_out:
             return np.asarray(found)
         own = found == self.own[queries, None]
@@ -119,12 +129,27 @@ def _built(faiss: Any, name: str, gallery: NDArray[np.float32], probes: int, gpu
         raise UserError(
             f"faiss knows no index '{name}'; give a factory string such as 'Flat' or 'IVF1024,Flat'"
         ) from None
-    if gpu:
-        # Not all of them: other jobs of the workflow hold the others.
-        index = faiss.index_cpu_to_gpus_list(index, gpus=[torch.cuda.current_device()])
-    index.train(gallery)
-    index.add(gallery)
-    if name.startswith("IVF"):
-        space = faiss.GpuParameterSpace() if gpu else faiss.ParameterSpace()
-        space.set_index_parameter(index, "nprobe", probes)
+    with _explained(name):
+        # Behind a transform, a refinement or a map of numbers lie the same lists.
+        lists = faiss.try_extract_index_ivf(index)
+        if lists is not None:
+            lists.nprobe = probes
+        if gpu:
+            # Not all of them: other jobs of the workflow hold the others.
+            index = faiss.index_cpu_to_gpus_list(index, gpus=[torch.cuda.current_device()])
+        index.train(gallery)
+        index.add(gallery)
     return index
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    """Make a sentence of what faiss raises: a C++ signature, a place in its source, the reason."""
+    try:
+        yield
+    except RuntimeError as error:
+        reason = shorten(_PLACE.sub("", " ".join(str(error).split())), 200)
+        raise UserError(
+            f"faiss cannot search this gallery with the index '{name}' ({reason}); choose another, "
+            "such as 'Flat', or one with fewer cells"
+        ) from None
