@@ -1,5 +1,6 @@
 """The embedding network: its head by formula, frozen batch norms, and its weight files."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,15 @@ import torch
 from torch import nn
 
 from tcmbench.common.errors import UserError
-from tcmbench.models.network import EmbeddingModel, GeM, ModelSpec, load_tensors, save_tensors
+from tcmbench.models.backbones import create_backbone, first_tokens, last_norm
+from tcmbench.models.network import (
+    EmbeddingModel,
+    GeM,
+    ModelSpec,
+    freeze_idle,
+    load_tensors,
+    save_tensors,
+)
 
 RESNET = ModelSpec("test_resnet", "avg", True, 16, True)
 VIT = ModelSpec("test_vit", "avg", True, 16, True, {"img_size": 32, "patch_size": 8})
@@ -141,6 +150,11 @@ def test_impossible_architecture(changes, sentence):
         ("test_mambaout", "token", "[4, 1, 1, 64] with 0"),
         ("test_vit", "gem", "[4, 17, 64] with 1"),
         ("test_vit_relpos", "token", "[4, 4, 96] with 0"),
+        # Their first token is a register.
+        ("test_vit2", "token", "[4, 17, 64] with 0"),
+        ("test_vit3", "token", "[4, 17, 96] with 0"),
+        # Features of the class token alone.
+        ("pit_ti_224", "avg", "[4, 1, 256] with 1"),
     ],
 )
 def test_pooling_that_does_not_fit(timm, pooling, features):
@@ -165,10 +179,15 @@ def test_a_size_that_the_backbone_refuses():
 
 SMALL_TOKENS = {
     "test_vit": {"img_size": 32, "patch_size": 8},
+    "test_vit2": {"img_size": 32, "patch_size": 8},
+    "test_vit3": {"img_size": 32, "patch_size": 8},
+    "pit_ti_224": {"img_size": 32, "patch_size": 8, "stride": 4},
     "test_vit_relpos": {"img_size": 32, "patch_size": 16},
     "deit_tiny_distilled_patch16_224": {"img_size": 32, "patch_size": 8, "depth": 1},
 }
 FAMILIES = [
+    ("test_vit", "avg", SMALL_TOKENS["test_vit"] | {"global_pool": "avg"}),
+    ("test_vit2", "avg", SMALL_TOKENS["test_vit2"]),
     ("test_convnext", "avg", {}),
     ("test_convnext", "gem", {}),
     ("test_efficientnet", "gem", {}),
@@ -192,6 +211,116 @@ FAMILIES = [
 ]
 
 
+NORMED = [
+    ("test_vit", SMALL_TOKENS["test_vit"] | {"global_pool": "avg"}, "fc_norm"),
+    ("test_vit2", SMALL_TOKENS["test_vit2"], "fc_norm"),
+    ("test_vit_relpos", SMALL_TOKENS["test_vit_relpos"], "fc_norm"),
+    ("test_convnext", {}, "head.norm"),
+    ("caformer_s18", {}, "head.norm"),
+    ("test_resnet", {}, None),
+    ("test_vit", SMALL_TOKENS["test_vit"], None),
+]
+
+
+@pytest.mark.parametrize(("timm", "arguments", "norm"), NORMED)
+def test_the_norm_after_pooling_is_timms_own(timm, arguments, norm):
+    """What pretraining feeds its classifier with is what the head goes on from."""
+    model = EmbeddingModel(ModelSpec(timm, "avg", False, 8, True, arguments)).eval()
+    assert model.last_norm == norm
+    for name, value in model.backbone.named_parameters():
+        if "norm" in name:
+            nn.init.uniform_(value, 0.5, 1.5)
+    seen = []
+    model.norm.register_forward_hook(lambda module, given, out: seen.append(out))
+    with torch.no_grad():
+        model(IMAGES)
+        features = model.backbone.forward_features(IMAGES)
+        if timm == "test_vit" and norm is None:  # built for its class token
+            model.backbone.global_pool = "avg"
+        expected = model.backbone.forward_head(features, pre_logits=True)
+    torch.testing.assert_close(seen[0], expected.flatten(1))
+
+
+def test_the_papers_networks_have_no_norm_after_pooling():
+    for timm in ("resnet50.tv_in1k", "vit_base_patch16_224.augreg_in21k"):
+        assert last_norm(create_backbone(timm, {}), 768) is None
+
+
+def test_idle_parameters_are_frozen_and_nothing_else_changes():
+    torch.manual_seed(0)
+    model = EmbeddingModel(ModelSpec("mobilenetv3_small_050", "gem", True, 8, False)).train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = torch.get_rng_state()
+    freeze_idle(model, 32)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    assert frozen == {"backbone.conv_head.weight", "backbone.conv_head.bias"}
+    assert all(value.grad is None for value in model.parameters())
+    whole = EmbeddingModel(RESNET)
+    freeze_idle(whole, 32)
+    assert all(value.requires_grad for value in whole.parameters())
+
+
+@pytest.mark.parametrize(
+    ("timm", "size", "arguments"),
+    [
+        ("levit_128s", 64, {}),
+        ("efficientformer_l1", 64, {}),
+        ("test_vit_relpos", 48, SMALL_TOKENS["test_vit_relpos"]),
+        ("gmlp_ti16_224", 48, {}),
+    ],
+)
+def test_a_size_that_is_refused_by_another_exception(timm, size, arguments):
+    model = EmbeddingModel(ModelSpec(timm, "avg", True, 8, True, arguments)).eval()
+    with pytest.raises(UserError) as error:
+        model(torch.zeros(2, 3, size, size))
+    assert re.match(
+        rf"{timm} cannot take images of \[{size}, {size}\] pixels \(.*\); set img_size in the "
+        "backbone's model_args or crop in the recipe$",
+        str(error.value),
+    )
+
+
+@pytest.mark.parametrize(
+    ("raised", "refused"),
+    [
+        (ValueError("odd"), True),
+        (IndexError("index 9 is out of range"), True),
+        (RuntimeError("The size of tensor a (4) must match the size of tensor b (196)"), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), False),
+        (RuntimeError("CUDA error: device-side assert triggered"), False),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), False),
+        (MemoryError(), False),
+    ],
+)
+def test_what_is_a_refusal_and_what_is_not(raised, refused, monkeypatch):
+    model = EmbeddingModel(RESNET)
+
+    def fail(images):
+        raise raised
+
+    monkeypatch.setattr(model.backbone, "forward_features", fail)
+    with pytest.raises(UserError if refused else type(raised)) as error:
+        model(IMAGES)
+    assert refused or error.value is raised
+
+
+def test_lists_of_features_are_refused():
+    arguments = {"features_only": True}
+    with pytest.raises(UserError, match="is a FeatureListNet without one last layer of features"):
+        EmbeddingModel(replace(RESNET, model_args=arguments))
+    model = EmbeddingModel(ModelSpec("crossvit_tiny_240", "avg", True, 8, True)).eval()
+    with pytest.raises(UserError, match="crossvit_tiny_240 gives its features as a list and not"):
+        model(torch.zeros(1, 3, 240, 240))
+
+
+def test_a_class_token_that_timm_does_not_count_is_no_place():
+    backbone = create_backbone("volo_d1_224", {"img_size": 64})
+    assert first_tokens(backbone) == (True, 1)
+
+
 @pytest.mark.parametrize(("timm", "pooling", "arguments"), FAMILIES)
 def test_another_backbone_is_one_entry(timm, pooling, arguments):
     """Any family: unit rows of the size asked for, and a gradient for every parameter."""
@@ -202,12 +331,9 @@ def test_another_backbone_is_one_entry(timm, pooling, arguments):
     assert found.shape == (4, 24)
     assert torch.allclose(found.norm(dim=1), torch.ones(4), atol=1e-6)
     found[:, 0].sum().backward()
-    # The classifier is gone; what feeds only it (a norm or a convolution after pooling) may stay.
+    # The classifier is gone; a layer of another width that feeds only it may stay.
     idle = {name for name, value in model.named_parameters() if value.grad is None}
-    assert all(
-        name.startswith(("backbone.fc_norm", "backbone.head", "backbone.conv_head"))
-        for name in idle
-    )
+    assert all(name.startswith(("backbone.head.pre_logits", "backbone.conv_head")) for name in idle)
     changed = [value.grad.abs().max() > 0 for value in model.parameters() if value.grad is not None]
     assert sum(changed) > 0.8 * len(changed)
 

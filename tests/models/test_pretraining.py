@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 import weights as door
 from tcmbench.miniatures.scans import scans
 from tcmbench.models import pretraining
-from tcmbench.models.network import create_backbone, load_tensors
+from tcmbench.models.backbones import create_backbone
+from tcmbench.models.network import load_tensors
 from tcmbench.models.pretraining import NO_DIGIT, pretrain, training_numbers
 from tests.paths import SRC
 from tests.training.tiny_data import exit_code

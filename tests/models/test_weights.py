@@ -19,7 +19,8 @@ from safetensors.torch import load_file, save_file
 import weights as door
 from tcmbench.common.errors import UserError
 from tcmbench.models import hub
-from tcmbench.models.network import EmbeddingModel, ModelSpec, create_backbone, load_tensors
+from tcmbench.models.backbones import create_backbone
+from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
 from tests.paths import SRC
 from tests.training.tiny_data import exit_code
 
@@ -305,6 +306,12 @@ def test_a_file_by_hand_that_is_wrong(tmp_path, content, expected, sentence):
     ("name", "sentence"),
     [
         ("test_resnet.nonsense", "timm has no weights 'test_resnet.nonsense' ("),
+        (
+            "vit_base_patch16_224_in21k",
+            "timm has no weights 'vit_base_patch16_224_in21k' (Model architecture "
+            "(vit_base_patch16_224_in21k) has no pretrained cfg registered.); it is called "
+            "'vit_base_patch16_224.augreg_in21k' today; check the name",
+        ),
         ("test_mambaout", "timm publishes no weights of 'test_mambaout' on the hub; name a tag"),
     ],
 )

@@ -10,7 +10,8 @@ import torch
 
 import tcmbench.common.provenance
 from tcmbench.common.provenance import provenance
-from tcmbench.models.network import create_backbone, save_tensors
+from tcmbench.models.backbones import create_backbone
+from tcmbench.models.network import save_tensors
 from tcmbench.training.loop import train
 from tcmbench.training.record import data_identity
 from tcmbench.training.settings import Settings

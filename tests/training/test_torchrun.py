@@ -83,6 +83,26 @@ def test_two_processes_train_the_network_of_one(tiny_set, tmp_path):
     }
 
 
+# The first has its norm after pooling; of the second, layers feed the classifier alone.
+@pytest.mark.parametrize(
+    ("timm", "arguments"),
+    [
+        ("test_vit", {"img_size": 32, "patch_size": 8, "global_pool": "avg"}),
+        ("test_mambaout", {}),
+    ],
+)
+def test_two_processes_train_a_backbone_with_parts_of_a_classifier(
+    tiny_set, tmp_path, timm, arguments
+):
+    values = config(tiny_set, timm=timm, pooling="avg", model_args=arguments, epochs=1)
+    train(Settings.from_json(values), tmp_path / "one", "cpu")
+    finish(start(values, tmp_path / "two"))
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, None), (signal.SIGKILL, -9)])
 def test_stopped_processes_continue_to_the_same_bits(tiny_set, tmp_path, number, code):
     file = tmp_path / "chancy.py"

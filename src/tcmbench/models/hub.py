@@ -14,6 +14,7 @@ from torch import nn
 from tcmbench.common.contents import SAFETENSORS, demand, head
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import sha256
+from tcmbench.models.backbones import renamed
 from tcmbench.models.weights import cut
 
 NAME = "model.safetensors"
@@ -80,7 +81,9 @@ def _repository(timm_name: str) -> str:
     try:
         found = timm.get_pretrained_cfg_value(timm_name, "hf_hub_id")
     except RuntimeError as error:
-        raise UserError(f"timm has no weights '{timm_name}' ({error}); check the name") from None
+        raise UserError(
+            f"timm has no weights '{timm_name}' ({error}){renamed(timm_name)}; check the name"
+        ) from None
     if not isinstance(found, str):
         raise UserError(
             f"timm publishes no weights of '{timm_name}' on the hub; name a tag that has some, or "

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tcmbench.common.errors import UserError, nearest
+from tcmbench.models.backbones import create_backbone, first_tokens, last_norm, refuses_size
 
 POOLINGS = ("gem", "avg", "token")
 
@@ -47,8 +48,10 @@ class EmbeddingModel(nn.Module):
     """Images [B, 3, H, W], normalised, -> embeddings [B, D] of unit norm.
 
     The head is the one of the official Recall@k code (netlib.py L105-133): pooling, an optional
-    LayerNorm with affine parameters, a linear projection, L2 normalisation. It computes in float32
-    also inside autocast, where powers and norms would lose half their digits.
+    LayerNorm with affine parameters, a linear projection, L2 normalisation. A backbone whose own
+    norm comes after pooling (timm's `fc_norm` or `head.norm`) keeps it, before that LayerNorm. The
+    head computes in float32 also inside autocast, where powers and norms would lose half their
+    digits.
 
     Raises:
         UserError: there is no such backbone or pooling, or the two do not fit together; on the
@@ -64,7 +67,8 @@ class EmbeddingModel(nn.Module):
         self.spec = spec
         self.backbone = create_backbone(spec.timm, spec.model_args)
         self.width = int(self.backbone.num_features)
-        self.prefix_tokens = int(getattr(self.backbone, "num_prefix_tokens", 0))
+        self.class_token, self.prefix_tokens = first_tokens(self.backbone)
+        self.last_norm = last_norm(self.backbone, self.width)
         # Swin and its kin put the channels last.
         self.channels = -1 if getattr(self.backbone, "output_fmt", "NCHW") == "NHWC" else 1
         self.pool = GeM() if spec.pooling == "gem" else None
@@ -73,32 +77,55 @@ class EmbeddingModel(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Embed a batch of images."""
-        try:
-            features = self.backbone.forward_features(images)
-        except AssertionError as error:  # timm's way to refuse a size
-            raise UserError(
-                f"{self.spec.timm} cannot take images of {list(images.shape[-2:])} pixels "
-                f"({error}); set img_size in the backbone's model_args or crop in the recipe"
-            ) from None
+        features = self._features(images)
         with torch.autocast(features.device.type, enabled=False):
             pooled = self._pooled(features.to(torch.promote_types(features.dtype, torch.float32)))
-            return F.normalize(self.project(self.norm(pooled)), dim=-1)
+            return F.normalize(self.project(self.norm(self._normed(pooled))), dim=-1)
+
+    def _features(self, images: Tensor) -> Tensor:
+        try:
+            features: Any = self.backbone.forward_features(images)
+        except Exception as error:  # timm's models refuse a size by whatever then fails
+            if not refuses_size(error):
+                raise
+            raise UserError(
+                f"{self.spec.timm} cannot take images of {list(images.shape[-2:])} pixels "
+                f"({shorten(str(error), 200)}); set img_size in the backbone's model_args or crop "
+                "in the recipe"
+            ) from None
+        if not isinstance(features, Tensor):
+            raise UserError(
+                f"{self.spec.timm} gives its features as a {type(features).__name__} and not as "
+                "one tensor; choose a backbone with one map, or one row of tokens"
+            )
+        return features
 
     def _pooled(self, features: Tensor) -> Tensor:
         """Pool maps [B, C, H, W] (or channels last) or tokens [B, N, C] to [B, C]."""
         kind, tokens = self.spec.pooling, features.ndim == 3
-        if kind == "token" and tokens and self.prefix_tokens:
+        if kind == "token" and tokens and self.class_token:
             return features[:, 0]
-        if kind == "avg" and tokens:
+        if kind == "avg" and tokens and features.shape[1] > self.prefix_tokens:
             return features[:, self.prefix_tokens :].mean(dim=1)
-        if kind == "token" or tokens:
+        if kind == "token" or features.ndim != 4:
             raise UserError(
                 f"pooling '{kind}' does not fit {self.spec.timm}, whose features are "
-                f"{list(features.shape)} with {self.prefix_tokens} class tokens; choose another "
+                f"{list(features.shape)} with {int(self.class_token)} class tokens; choose another "
                 f"of {', '.join(POOLINGS)}"
             )
         maps = features.movedim(self.channels, 1)
         return maps.mean(dim=(-2, -1)) if self.pool is None else cast(Tensor, self.pool(maps))
+
+    def _normed(self, pooled: Tensor) -> Tensor:
+        """Apply the norm that timm's own head has after pooling: pretraining has trained it."""
+        if self.last_norm is None:
+            return pooled
+        norm = self.backbone.get_submodule(self.last_norm)
+        # Norms of maps take a map of one place.
+        over_maps = "2d" in type(norm).__name__
+        return cast(
+            Tensor, norm(pooled[:, :, None, None]).flatten(1) if over_maps else norm(pooled)
+        )
 
     def train(self, mode: bool = True) -> "EmbeddingModel":
         """Switch to training mode; frozen batch norms stay in evaluation mode."""
@@ -111,21 +138,23 @@ class EmbeddingModel(nn.Module):
         return self
 
 
-def create_backbone(name: str, model_args: dict[str, Any]) -> Any:
-    """Build a timm backbone without classifier and without weights.
+def freeze_idle(model: nn.Module, size: int) -> None:
+    """Freeze the parameters that no embedding depends on, such as those of timm's classifier head.
 
-    Raises:
-        UserError: timm has no such model, or it refuses the arguments.
+    Processes that share a step would wait for their gradients. Nothing is drawn or learnt.
+
+    Args:
+        model: images -> embeddings.
+        size: pixels of a side of its images.
     """
-    import timm
-
-    try:
-        return timm.create_model(name, pretrained=False, num_classes=0, **model_args)
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise UserError(
-            f"timm cannot build '{name}' with {model_args or 'no arguments'} ({error}); "
-            "check the backbone's entry in config.yaml"
-        ) from None
+    training = model.training
+    model.eval()
+    parameters = [value for value in model.parameters() if value.requires_grad]
+    image = parameters[0].new_zeros(1, 3, size, size)
+    found = torch.autograd.grad(model(image).sum(), parameters, allow_unused=True)
+    for parameter, gradient in zip(parameters, found, strict=True):
+        parameter.requires_grad_(gradient is not None)
+    model.train(training)
 
 
 def load_tensors(module: nn.Module, path: Path) -> None:

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from tcmbench.images.loading import normalize
 from tcmbench.miniatures.render import Style, compose
 from tcmbench.miniatures.scans import scans
-from tcmbench.models.network import create_backbone, save_tensors
+from tcmbench.models.backbones import create_backbone
+from tcmbench.models.network import save_tensors
 
 IMAGES = 10_000
 SIZE = 32

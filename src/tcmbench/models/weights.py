@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tcmbench.common.errors import UserError
-from tcmbench.models.network import create_backbone
+from tcmbench.models.backbones import create_backbone
 
 Tensors = Mapping[str, Tensor]
 

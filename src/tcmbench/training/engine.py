@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import MultiStepLR
 
-from tcmbench.models.network import EmbeddingModel, load_tensors
+from tcmbench.models.network import EmbeddingModel, freeze_idle, load_tensors
 from tcmbench.training.chunk import Chunk, chosen
 from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.objective import Objective
@@ -65,6 +65,7 @@ class Engine:
         self.passes = replace(self.passes, chunk_size=self.chunk.size)
         self.embed = compiled(self.model) if settings.compute.compile else self.model
         if crew.size > 1:
+            freeze_idle(self.model, settings.view.crop)
             self.embed = DistributedDataParallel(
                 self.embed,
                 device_ids=[device] if device.type == "cuda" else None,
