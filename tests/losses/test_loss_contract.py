@@ -1,7 +1,8 @@
-"""What every loss keeps: each file in the losses folder, the regularizer, and files of your own.
+"""What every loss keeps: each file in the losses folder, the regularizer, and losses of your own.
 
-A new file in the folder is tested as it stands. For a loss kept elsewhere:
-`LOSS_FILES=my_loss.py pytest tests/losses/test_loss_contract.py` (several, separated as in PATH).
+A new file in the folder is tested as it stands. For losses kept elsewhere, files or the full names
+of a package's classes, call from the repository's root (several, separated as in PATH):
+`LOSSES=/home/me/my_loss.py python -m pytest tests/losses/test_loss_contract.py`.
 """
 
 import inspect
@@ -20,18 +21,26 @@ from tcmbench.regularizers.tcm import TCM
 from tcmbench.similarity import similarity_matrix
 from tests.losses import references as reference
 
-OWN_FILES = [Path(name) for name in os.environ.get("LOSS_FILES", "").split(os.pathsep) if name]
-LABELS = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3])
+OWN = [name for name in os.environ.get("LOSSES", "").split(os.pathsep) if name]
+CASES = [*available_losses(), "regularizers/tcm", *OWN]
+# A batch holds a few of the classes, as in a training.
+LABELS = torch.tensor([3, 17, 29, 41]).repeat_interleave(4)
 
 
 def build(case):
     torch.manual_seed(0)  # a loss may have weights of its own
     if case == "regularizers/tcm":
         return TCM()
-    return load_loss(case.stem, {}, case) if isinstance(case, Path) else load_loss(case, {})
+    # As a training does, for losses with a vector for each class.
+    sizes = {"num_classes": 60, "embedding_size": reference.unit_rows(2).shape[1]}
+    if case not in OWN:
+        return load_loss(case, {}, sizes=sizes)
+    if case.endswith(".py"):
+        return load_loss(Path(case).stem, {}, Path(case), sizes)
+    return load_loss(case.rpartition(".")[2], {}, None, sizes, case)
 
 
-@pytest.fixture(params=[*available_losses(), "regularizers/tcm", *OWN_FILES], ids=str)
+@pytest.fixture(params=CASES)
 def loss(request):
     return build(request.param)
 
@@ -39,6 +48,11 @@ def loss(request):
 @pytest.fixture
 def rows():
     return reference.unit_rows(len(LABELS), dtype=torch.float32).requires_grad_()
+
+
+def only_ours(request):
+    if request.node.callspec.params["loss"] in OWN:
+        pytest.skip("a training hands float32 over; sources are asked of this project's own files")
 
 
 def takes_similarity(loss):
@@ -55,9 +69,18 @@ def test_value_and_gradient_are_finite_and_not_0(loss, rows):
     assert rows.grad.any()
 
 
+def test_the_names_of_classes_do_not_matter():
+    """Labels are numbers of classes: other ones, in another order, give the same loss."""
+    for name in (*available_losses(), "regularizers/tcm"):
+        loss, rows = build(name), reference.unit_rows(len(LABELS), dtype=torch.float32)
+        for names in ([0, 1, 2, 3], [50, 7, 2**40, -3]):
+            other = torch.tensor(names).repeat_interleave(4)
+            assert torch.equal(loss(rows, other), loss(rows, LABELS)), name
+
+
 @settings(deadline=None, max_examples=10)
 @given(order=st.permutations(range(len(LABELS))))
-@pytest.mark.parametrize("case", [*available_losses(), "regularizers/tcm", *OWN_FILES], ids=str)
+@pytest.mark.parametrize("case", CASES)
 def test_the_order_of_rows_does_not_matter(case, order):
     loss, rows = build(case), reference.unit_rows(len(LABELS), dtype=torch.float32)
     wanted = loss(rows, LABELS).item()
@@ -101,7 +124,8 @@ def test_a_batch_without_positives_or_negatives_trains_on(loss, rows, labels):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_input_is_computed_in_float32(loss, rows, dtype):
+def test_half_precision_input_is_computed_in_float32(loss, rows, dtype, request):
+    only_ours(request)
     half = rows.detach().to(dtype).requires_grad_()
     value = loss(half, LABELS)
     value.backward()
@@ -112,7 +136,8 @@ def test_half_precision_input_is_computed_in_float32(loss, rows, dtype):
         assert loss(half, LABELS, similarity=half @ half.T).dtype == torch.float32
 
 
-def test_autocast_changes_nothing(loss, rows):
+def test_autocast_changes_nothing(loss, rows, request):
+    only_ours(request)
     wanted = loss(rows, LABELS)
     with torch.autocast("cpu", torch.bfloat16):
         got = loss(rows, LABELS)
@@ -128,5 +153,6 @@ def test_two_calls_agree_to_the_last_bit(loss, rows):
     assert torch.equal(*gradients)
 
 
-def test_the_docstring_names_its_source(loss):
+def test_the_docstring_names_its_source(loss, request):
+    only_ours(request)
     assert re.search(r"arXiv|doi\.org|https?://", type(loss).__doc__ or "")

@@ -42,9 +42,9 @@ def load_loss(
         name: a file name of this folder without `.py`; with `file`, only a name for messages.
         params: keyword arguments; what is left out keeps the default of the class.
         file: the Python file of a loss outside this folder.
-        sizes: arguments for a constructor that has parameters of these names, such as the
-            `num_classes` and `embedding_size` of a loss with a vector for each class; `params`
-            come first.
+        sizes: arguments for a constructor that has parameters of these names, itself or by way of
+            its base classes, such as the `num_classes` and `embedding_size` of a loss with a vector
+            for each class; `params` come first.
         class_path: instead of a file, a class by its full name, such as
             `pytorch_metric_learning.losses.CircleLoss`.
 
@@ -56,7 +56,7 @@ def load_loss(
         loss, place = _named_class(name, class_path), class_path
     else:
         loss, place = _class_of_file(name, file)
-    wanted = inspect.signature(loss).parameters
+    wanted = _parameters(loss)
     params = {key: value for key, value in sizes.items() if key in wanted} | dict(params)
     _check_params(name, loss, params)
     try:
@@ -141,6 +141,20 @@ def _only_module_class(module: ModuleType, path: Path) -> "type[nn.Module]":
             "prefix helpers with an underscore"
         )
     return found.popitem()[1]
+
+
+def _parameters(loss: "type[nn.Module]") -> set[str]:
+    """Return the names of a constructor's parameters, also those it hands on through **kwargs."""
+    from torch import nn
+
+    found: set[str] = set()
+    for kind in loss.__mro__[: loss.__mro__.index(nn.Module)]:
+        if "__init__" in vars(kind):
+            known = inspect.signature(vars(kind)["__init__"]).parameters
+            found |= known.keys()
+            if not any(value.kind is value.VAR_KEYWORD for value in known.values()):
+                break
+    return found - {"self", "args", "kwargs"}
 
 
 def _check_params(name: str, loss: "type[nn.Module]", params: Mapping[str, Any]) -> None:

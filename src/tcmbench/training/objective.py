@@ -13,6 +13,7 @@ from tcmbench.losses import load_loss
 from tcmbench.members import class_members
 from tcmbench.regularizers.tcm import TCM
 from tcmbench.similarity import similarity_matrix
+from tcmbench.training.foreign import blamed, checked, independent
 from tcmbench.training.settings import LossSpec
 
 # What a base loss is given if it takes it: the similarity matrix, and the rows of each class.
@@ -40,6 +41,7 @@ class Objective(nn.Module):
         sizes: dict[str, int] | None = None,
     ) -> None:
         super().__init__()
+        self.loss = loss
         file = Path(loss.file) if loss.file else None
         self.base = load_loss(loss.name, loss.params, file, sizes or {}, loss.class_path)
         self.tcm = None if regularizer is None else _margin(regularizer)
@@ -70,16 +72,33 @@ class Objective(nn.Module):
             shared["members"] = class_members(labels, embeddings.device)
         labels = uploaded(labels, embeddings.device)
         if self.tcm is None and "similarity" not in self.shares:
-            return {"total": self.base(embeddings, labels, **shared)}
+            return {"total": self._base(embeddings, labels, **shared)}
         similarity = similarity_matrix(embeddings)
         if "similarity" in self.shares:
             shared["similarity"] = similarity
-        base = self.base(embeddings, labels, **shared)
+        base = self._base(embeddings, labels, **shared)
         if self.tcm is None:
             return {"total": base}
         margin = self.tcm(embeddings, labels, similarity=similarity)
         active = _active_shares(similarity.detach(), labels, self.tcm) if watched else {}
         return {"total": base + margin, "base": base, "tcm": margin, **active}
+
+    def _base(self, embeddings: Tensor, labels: Tensor, **shared: Tensor) -> Tensor:
+        with blamed(self.loss):
+            value = self.base(embeddings, labels, **shared)
+        return checked(self.loss, value, embeddings)
+
+    def gradient(self, total: Tensor, embeddings: Tensor) -> Tensor:
+        """Go backward from the number to minimise; return its gradient at the embeddings, [B, D].
+
+        Raises:
+            UserError: the base loss has none.
+        """
+        with blamed(self.loss):
+            total.backward()
+        if embeddings.grad is None:
+            raise independent(self.loss)
+        return embeddings.grad
 
 
 def _active_shares(similarity: Tensor, labels: Tensor, margin: TCM) -> dict[str, Tensor]:

@@ -104,9 +104,7 @@ def _losses(
         embeddings, labels = _gathered(embeddings), _gathered(labels)
     embeddings.requires_grad_()
     terms = objective(embeddings, labels, watched)
-    terms["total"].backward()
-    gradient = embeddings.grad
-    assert gradient is not None
+    gradient = objective.gradient(terms["total"], embeddings)
     if parallel:
         # The processes' gradients are averaged, but those of one joint loss add up.
         size, rank = dist.get_world_size(), dist.get_rank()
