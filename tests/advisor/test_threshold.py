@@ -280,6 +280,15 @@ def test_names_from_the_file_or_a_manifest(tmp_path):
     assert class_names(file, LABELS, None)[9] == "bird 9"
     manifest.write_text("path,label,class_name\na.jpg,9,Finch\n")
     assert class_names(file, LABELS, manifest) == {9: "Finch"}
+    np.savez(file, embeddings=SMALL, labels=LABELS, class_names=names.astype("S"))
+    assert class_names(file, LABELS, None)[9] == "bird 9"
+    np.savez(file, embeddings=SMALL, labels=LABELS, class_names=names.astype(object))
+    with pytest.raises(UserError, match="class_names holds Python objects, which are not opened"):
+        class_names(file, LABELS, None)
+    twice = np.where(np.arange(len(names)) == 1, "crow", names)
+    np.savez(file, embeddings=SMALL, labels=LABELS, class_names=twice)
+    with pytest.raises(UserError, match="label 7 is called both 'bird 7' and 'crow'"):
+        class_names(file, LABELS, None)
     np.savez(file, embeddings=SMALL, labels=LABELS, class_names=names[:3])
     with pytest.raises(UserError, match=r"class_names has shape \(3,\) but labels \(9,\)"):
         class_names(file, LABELS, None)

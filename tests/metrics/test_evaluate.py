@@ -2,16 +2,19 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import evaluate
 from tcmbench.common.commands import run_command
 from tcmbench.common.errors import UserError
 from tcmbench.metrics import opis
+from tcmbench.metrics.io.archive import read_embeddings
 from tests.metrics.references import (
     clustered,
     distances,
@@ -224,7 +227,7 @@ OBJECTS = np.array([{}] * 100, dtype=object)
         ({"labels": np.arange(100)}, "no class has two images"),
         ({"labels": None}, "has no array 'labels' (it has embeddings, paths)"),
         ({"embeddings": None}, "has no array 'embeddings'"),
-        ({"labels": OBJECTS}, "is not a whole .npz of plain arrays"),
+        ({"labels": OBJECTS}, "bad.npz: 'labels' holds Python objects; save plain numbers"),
     ],
 )
 def test_unusable_arrays(tmp_path, capsys, changes, sentence):
@@ -238,8 +241,20 @@ def test_unusable_arrays(tmp_path, capsys, changes, sentence):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is not a whole .npz"),
-        (b"a,b\n1,2\n", "is not a whole .npz"),
+        (b"", "is empty; save or copy it again"),
+        (b"a,b\n1,2\n", "is a table of text (CSV); read it with pandas"),
+        (b"\xef\xbb\xbf0.5;0.25\r\n", "is a table of text (CSV)"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(99), "is an HDF5 file"),
+        (b"PAR1" + bytes(99) + b"PAR1", "is a Parquet table"),
+        (b"\n<!DOCTYPE html><title>Quota exceeded</title>", "is a web page, saved in place of"),
+        (b'{"error": "expired"}', "is a JSON text"),
+        (b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(99), "is a MATLAB file;"),
+        (b"\x1f\x8b\x08" + bytes(99), "is a gzip file; unpack it"),
+        (b"\x80\x04\x95" + bytes(99), "is a Python pickle, which is not opened"),
+        (b'\x20\0\0\0\0\0\0\0{"embeddings":{"dtype":"F32"', "is a safetensors file"),
+        ("torch", "was written by torch.save; load it with torch and save the arrays"),
+        (bytes(500), "is not a whole .npz"),
         (b"PK\x03\x04 and no more", "is not a whole .npz"),
         ("truncated", "is not a whole .npz"),
         ("damaged", "is not a whole .npz"),
@@ -257,6 +272,8 @@ def test_unusable_files(tmp_path, capsys, content, sentence):
     elif content == "bare":
         with source.open("wb") as stream:
             np.save(stream, np.eye(3))
+    elif content == "torch":
+        torch.save({"embeddings": torch.eye(3)}, source)
     elif content is None:
         source.unlink()
     else:
@@ -264,6 +281,18 @@ def test_unusable_files(tmp_path, capsys, content, sentence):
     assert run("--embeddings", source, "--out", tmp_path / "m.json") == 2
     assert_one_sentence(capsys.readouterr().err, "bad.npz", sentence)
     assert not (tmp_path / "m.json").exists()
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_members_without_numpys_suffix(tmp_path, compression):
+    source = save(tmp_path / "e.npz")
+    other = zipfile.ZipFile(tmp_path / "other.npz", "w", compression)
+    with other, zipfile.ZipFile(source) as archive:
+        for name in archive.namelist():
+            other.writestr(name.removesuffix(".npy"), archive.read(name))
+    found, expected = read_embeddings(tmp_path / "other.npz"), read_embeddings(source)
+    for one, two in zip(found, expected, strict=True):
+        assert np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("option", ["--out", "--utility"])

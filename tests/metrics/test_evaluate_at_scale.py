@@ -102,10 +102,11 @@ def test_a_header_that_promises_too_much_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is not a whole .npy"),
+        (b"", "is empty"),
+        (b"1,2\n", "is a table of text (CSV)"),
         (b"PK\x03\x04", "is not a whole .npy"),
         ("short", "is not a whole .npy"),
-        ("objects", "is not a whole .npy"),
+        ("objects", "holds Python objects; save plain numbers"),
         (None, "does not exist"),
     ],
 )

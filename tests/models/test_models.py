@@ -243,7 +243,8 @@ def test_the_norm_after_pooling_is_timms_own(timm, arguments, norm):
 
 def test_the_papers_networks_have_no_norm_after_pooling():
     for timm in ("resnet50.tv_in1k", "vit_base_patch16_224.augreg_in21k"):
-        assert last_norm(create_backbone(timm, {}), 768) is None
+        backbone = create_backbone(timm, {})
+        assert last_norm(backbone, backbone.num_features) is None
 
 
 def test_idle_parameters_are_frozen_and_nothing_else_changes():

@@ -79,7 +79,7 @@ def test_what_is_no_loss(mine, body, what, regularizer):
 
 
 def test_a_loss_of_its_own_parameters_alone(mine):
-    with pytest.raises(UserError, match="^loss 'mine' returns a number that does not depend on"):
+    with pytest.raises(UserError, match=r"^loss 'mine' returns a number that does not depend on"):
         step(mine("return self.own * 2"))
 
 

@@ -1,5 +1,6 @@
 """Names of classes, from the file of embeddings or from a manifest."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +21,40 @@ def class_names(embeddings: Path, labels: NDArray[Any], manifest: Path | None) -
         manifest: table with `label` and `class_name`, which goes first.
 
     Raises:
-        UserError: a broken manifest, or another number of names than of rows.
+        UserError: a broken manifest, another number of names than of rows, or two names of one
+            label.
     """
     if manifest is not None:
-        return {item.label: item.class_name for item in read_manifest(manifest)}
+        named = ((item.label, item.class_name) for item in read_manifest(manifest))
+        return _unique(named, manifest)
     with np.load(embeddings, allow_pickle=False) as archive:
         if "class_names" not in archive:
             return {}
-        names = archive["class_names"]
+        try:
+            names = archive["class_names"]
+        except ValueError:
+            raise UserError(
+                f"{embeddings}: class_names holds Python objects, which are not opened, for they "
+                "can run code; save it as text, with class_names.astype(str)"
+            ) from None
     if names.shape != labels.shape:
         raise UserError(
             f"{embeddings}: class_names has shape {names.shape} but labels {labels.shape}; give "
             "one name a row, that of its class"
         )
-    return dict(zip(labels.tolist(), map(str, names.tolist()), strict=True))
+    return _unique(zip(labels.tolist(), map(_text, names.tolist()), strict=True), embeddings)
+
+
+def _text(name: Any) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+
+
+def _unique(named: Iterable[tuple[int, str]], path: Path) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for label, name in named:
+        if found.setdefault(label, name) != name:
+            raise UserError(
+                f"{path}: label {label} is called both '{found[label]}' and '{name}'; give one "
+                "name a label"
+            )
+    return found

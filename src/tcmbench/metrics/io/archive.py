@@ -12,6 +12,7 @@ from tcmbench.common.errors import UserError
 from tcmbench.metrics.class_recall import ClassRecall
 from tcmbench.metrics.engine.cosines import distance_to_cosine
 from tcmbench.metrics.engine.rates import Array
+from tcmbench.metrics.io.formats import foreign
 from tcmbench.metrics.io.mapping import mapped_array, mapped_member
 from tcmbench.metrics.pair_rates import PairErrorRates
 from tcmbench.metrics.scoring import OpisResult, utility_of
@@ -29,10 +30,12 @@ def read_embeddings(
         labels: a .npy file of the labels, for embeddings in one.
 
     Raises:
-        UserError: a file is missing, is damaged, lacks an array, or holds Python objects.
+        UserError: a file is missing, is damaged or of another format, lacks an array, or holds
+            Python objects.
     """
     if labels is not None:
         return _checked_array(path), _checked_array(labels)
+    _refuse_foreign(path)
     try:
         archive = np.load(path, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
@@ -42,20 +45,28 @@ def read_embeddings(
             )
         with archive:
             return _member(path, archive, "embeddings"), _member(path, archive, "labels")
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist; check the path") from None
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise UserError(
             f"{path} is not a whole .npz of plain arrays ({error}); save it again with numpy.savez"
         ) from None
 
 
-def _checked_array(path: Path | str) -> NDArray[Any]:
+def _refuse_foreign(path: Path | str) -> None:
     try:
-        return mapped_array(path)
+        kind = foreign(path)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; check the path") from None
+    if kind is not None:
+        raise UserError(f"{path} {kind}")
+
+
+def _checked_array(path: Path | str) -> NDArray[Any]:
+    _refuse_foreign(path)
+    try:
+        return mapped_array(path)
     except (ValueError, EOFError) as error:
+        if isinstance(error, ValueError):
+            _refuse_objects(str(path), error)
         raise UserError(
             f"{path} is not a whole .npy of plain numbers ({error}); save it again with numpy.save"
         ) from None
@@ -65,9 +76,23 @@ def _member(path: Path | str, archive: Any, name: str) -> NDArray[Any]:
     if name not in archive:
         found = ", ".join(archive.files) or "nothing"
         raise UserError(f"{path} has no array '{name}' (it has {found}); save it under that name")
-    mapped = mapped_member(path, archive.zip.getinfo(f"{name}.npy"))
-    array: NDArray[Any] = archive[name] if mapped is None else mapped
+    # NumPy's own writer adds .npy to a name; other tools leave it out.
+    member = next(member for member in (f"{name}.npy", name) if member in archive.zip.namelist())
+    try:
+        mapped = mapped_member(path, archive.zip.getinfo(member))
+        array: NDArray[Any] = archive[name] if mapped is None else mapped
+    except ValueError as error:
+        _refuse_objects(f"{path}: '{name}'", error)
+        raise
     return array
+
+
+def _refuse_objects(what: str, error: ValueError) -> None:
+    # NumPy advises to allow pickle here, which would run whatever code the file holds.
+    if "bject" in str(error):
+        raise UserError(
+            f"{what} holds Python objects; save plain numbers, such as labels.astype(numpy.int64)"
+        ) from None
 
 
 def write_utility(path: Path | str, result: OpisResult) -> None:
