@@ -38,3 +38,9 @@ def test_an_entry_is_measured_without_training(empty: Checkout) -> None:
 
     np.savez(path, embeddings=centres, labels=np.repeat(np.arange(12), 5))
     assert empty.planned(table) == {"evaluate_entry": 1, "entries": 1}
+
+    # What was measured of a file that is gone is not shown on.
+    path.rename(empty.folder / "away.npz")
+    done = empty.snakemake(table, "-n")
+    assert done.returncode != 0
+    assert "entry 'mine': my embeddings.npz does not exist; put it back" in done.stderr

@@ -74,11 +74,18 @@ def pareto_option(wildcards):
 def entry_embeddings(wildcards):
     """The file of an entry of the suite."""
     try:
-        return GRID["entries"][wildcards.entry]["embeddings"]
+        file = GRID["entries"][wildcards.entry]["embeddings"]
     except KeyError:
         raise WorkflowError(
             f"suite '{SUITE}' has no entry '{wildcards.entry}'; add it to config.yaml"
         ) from None
+    # Snakemake would show what was once measured of it as if it were still there.
+    if not Path(file).is_file():
+        raise WorkflowError(
+            f"entry '{wildcards.entry}': {file} does not exist; put it back, correct its path, or "
+            "take the entry out of config.yaml"
+        )
+    return file
 
 
 def entry_options():
