@@ -79,8 +79,9 @@ def test_the_page_shows_what_is_measured_and_names_the_rest(tmp_path):
 
 def test_from_a_file_of_embeddings_to_the_table(tmp_path):
     """The two commands, as the rules call them."""
-    rows = np.eye(4)[[0, 0, 1, 1, 2, 2, 3, 3]] + np.linspace(0, 0.3, 32).reshape(8, 4)
-    np.savez(tmp_path / "mine.npz", embeddings=rows, labels=np.repeat(np.arange(4), 2))
+    labels = np.repeat(np.arange(8), 2)
+    rows = np.eye(8)[labels] + np.linspace(0, 0.3, 128).reshape(16, 8)
+    np.savez(tmp_path / "mine.npz", embeddings=rows, labels=labels)
     folder = tmp_path / "entries/mine"
     measured = ("--out", folder / "metrics.json", "--utility", folder / "utility.parquet")
     shown = ("--tables", tmp_path / "t", "--figures", tmp_path / "f", "--entry", folder, "Mine")
@@ -92,4 +93,4 @@ def test_from_a_file_of_embeddings_to_the_table(tmp_path):
         done = subprocess.run(line, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
     (row,) = pd.read_csv(tmp_path / "t/entries.csv").to_dict("records")
-    assert (row["title"], row["recall_at_1"], row["num_images"]) == ("Mine", 1.0, 8)
+    assert (row["title"], row["recall_at_1"], row["num_images"]) == ("Mine", 1.0, 16)

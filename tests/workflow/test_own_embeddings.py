@@ -43,4 +43,6 @@ def test_an_entry_is_measured_without_training(empty: Checkout) -> None:
     path.rename(empty.folder / "away.npz")
     done = empty.snakemake(table, "-n")
     assert done.returncode != 0
-    assert "entry 'mine': my embeddings.npz does not exist; put it back" in done.stderr
+    assert (
+        "entry 'mine': my embeddings.npz does not exist; put it back" in done.stdout + done.stderr
+    )

@@ -37,8 +37,8 @@ class ThresholdConsistency(Metric):
 
     Every image must be given once. `torch.utils.data.DistributedSampler` repeats images until all
     processes have equally many: each copy is then its own image's nearest neighbour and a false
-    hit. Let each process evaluate `dataset[rank::world_size]` without that sampler; a share may be
-    of any size, and empty.
+    hit. Let each process evaluate `Subset(dataset, range(rank, len(dataset), world_size))` without
+    that sampler; a share may be of any size, and empty.
 
     Args:
         k: numbers of neighbours, each >= 1; empty for none.
