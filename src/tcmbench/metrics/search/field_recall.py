@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tcmbench.metrics.engine.inputs import Embeddings, Labels
+from tcmbench.metrics.engine.inputs import Embeddings
+from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.search.faiss_search import FULL_SEARCH, FaissSearch, installed_build
 from tcmbench.metrics.search.sides import two_sides
 
