@@ -64,7 +64,7 @@ class Curves:
         # Classes are ranked by their mean utility, with ties broken as in `metrics.opis`; the order
         # is the same in every resample, and only the cut between worst and rest moves.
         self._order = np.lexsort([*utility.T, utility @ self._weights])
-        self._ranked = utility[self._order]
+        self._rank = self._order.argsort()
 
     def opis(self, counts: Array) -> Estimate:
         """Estimate OPIS, the variance of utility over classes averaged over the range.
@@ -89,20 +89,38 @@ class Curves:
         worst = max(1, round(self._epsilon * drawn))
         if worst >= drawn:
             return Estimate(np.zeros(len(counts)), np.zeros_like(counts))
-        counts = counts[:, self._order]
-        before = counts.cumsum(axis=1) - counts
-        low = np.clip(worst - before, 0, counts) @ self._ranked
-        gap = low / worst - (counts @ self._ranked - low) / (drawn - worst)
-        along = (2 * gap * self._weights) @ self._ranked.T
+        low, cut = self._lowest(counts, worst)
+        gap = low / worst - (counts @ self._utility - low) / (drawn - worst)
+        along = (2 * gap * self._weights) @ self._utility.T
         # The class that the cut falls on decides where it lies: a class counts by its distance
         # from that one.
-        is_worst = before < worst
-        cut = is_worst.sum(axis=1, keepdims=True) - 1
-        along -= np.take_along_axis(along, cut, axis=1)
-        along *= np.where(is_worst, drawn / worst, -drawn / (drawn - worst))
-        influence = np.empty_like(along)
-        influence[:, self._order] = along
-        return Estimate(gap**2 @ self._weights, influence)
+        along -= np.take_along_axis(along, self._order[cut], axis=1)
+        along *= np.where(self._rank <= cut, drawn / worst, -drawn / (drawn - worst))
+        return Estimate(gap**2 @ self._weights, along)
+
+    def _lowest(self, counts: Array, worst: int) -> tuple[Array, NDArray[np.int64]]:
+        """Add up the `worst` lowest of the drawn classes; return the sums and the last one's rank.
+
+        Only about as many classes are looked at as that takes.
+
+        Args:
+            counts: [R, T], as in `epsilon_opis`.
+            worst: number of draws in the sum.
+
+        Returns:
+            [R, K] and [R, 1].
+        """
+        looked_at = worst
+        while True:
+            chosen = self._order[:looked_at]
+            near = counts[:, chosen]
+            reached = near.cumsum(axis=1)
+            if (reached[:, -1] >= worst).all():
+                break
+            looked_at += max(8, looked_at // 8)
+        before = reached - near
+        low: Array = np.clip(worst - before, 0, near) @ self._utility[chosen]
+        return low, (before < worst).sum(axis=1, keepdims=True) - 1
 
 
 def share(counts: Array, hits: Array, images: Array) -> Estimate:
