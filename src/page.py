@@ -37,6 +37,13 @@ def parser() -> argparse.ArgumentParser:
     add("--paper", type=Path, metavar="FILE.csv", help="the paper's table")
     add("--published", type=Path, metavar="FILE.csv", help="R@1 of base losses in their papers")
     add(
+        "--comparisons",
+        type=Path,
+        metavar="FILE.csv",
+        help="table of the suite, whose intervals are taken over for the same measures; they take "
+        "half a minute at the paper's number of classes (default: compute them)",
+    )
+    add(
         "--entry",
         nargs=2,
         action="append",
@@ -71,6 +78,7 @@ def command(arguments: argparse.Namespace) -> None:
         arguments.captions,
         arguments.paper,
         arguments.published,
+        arguments.comparisons,
         [(Path(folder), title) for folder, title in arguments.entry],
     )
     folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)

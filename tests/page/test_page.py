@@ -18,8 +18,10 @@ from tcmbench.common.errors import UserError
 from tcmbench.page import pictures, write_page
 from tcmbench.page.pictures import KINDS, caption
 from tcmbench.page.write import Material
+from tcmbench.tables import frames
+from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
-from tests.tables.run_folders import write_pair, write_run
+from tests.tables.run_folders import measured_pair, write_pair, write_run
 
 REPORT = ROOT / "report"
 # R@1 and OPIS of base and +TCM; the fourth run has no partner.
@@ -69,6 +71,16 @@ def made(tmp_path, folders, **material):
     notes = write_page(folders, "some suite", out, Material(**material))
     text = out.read_text()
     return text, Tree(text), notes
+
+
+def test_the_page_takes_intervals_from_the_table_of_the_suite(tmp_path, monkeypatch):
+    folders = measured_pair(tmp_path)
+    computed, _, _ = made(tmp_path, folders)
+    write_tables(folders, "some suite", tmp_path)
+    monkeypatch.setattr(frames, "intervals", None)
+    taken, _, _ = made(tmp_path, folders, comparisons=tmp_path / "comparisons.csv")
+    assert taken == computed
+    assert "n = 1, class bootstrap" in taken
 
 
 def draw(folder, *names, size=(2.0, 1.0)):

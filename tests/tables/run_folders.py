@@ -25,6 +25,9 @@ METRICS: dict[str, Any] = {
     "num_excluded_classes": 1,
 }
 CUB = "cub/resnet50/smooth_ap"
+# Thresholds and images of each class of `measured_pair`.
+GRID = np.linspace(0.8, 1.0, 7)
+IMAGES = np.array([3, 9, 4, 4, 5, 8, 2, 6, 7, 3, 5, 4])
 
 
 def write_run(
@@ -90,3 +93,13 @@ def write_classes(folder: Path, images: Any, recall: Any) -> None:
         }
     )
     table.sample(frac=1, random_state=0).to_parquet(folder / "classes.parquet")
+
+
+def measured_pair(root: Path, cell: str = CUB, seed: int = 0) -> list[Path]:
+    """A base and a tcm run with curves and hits of twelve classes."""
+    random = np.random.default_rng(seed)
+    folders = write_pair(root, cell, seed)
+    for folder in folders:
+        write_utility(folder, GRID, random.random((12, 7)))
+        write_classes(folder, IMAGES, random.integers(0, IMAGES + 1) / IMAGES)
+    return folders

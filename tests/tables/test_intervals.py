@@ -1,5 +1,7 @@
 """Which interval a row of the table has, from which files, and how it is printed."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,28 +9,24 @@ from scipy import stats
 
 from tcmbench.common.errors import UserError
 from tcmbench.statistics import opis_intervals, recall_interval
+from tcmbench.tables.earlier import earlier_intervals
 from tcmbench.tables.frames import comparisons_frame
 from tcmbench.tables.runs import pair, read_runs
 from tcmbench.tables.write import write_tables
-from tests.tables.run_folders import CUB, write_classes, write_pair, write_utility
+from tests.tables.run_folders import (
+    GRID,
+    IMAGES,
+    measured_pair,
+    write_classes,
+    write_pair,
+    write_utility,
+)
 
-GRID = np.linspace(0.8, 1.0, 7)
-IMAGES = np.array([3, 9, 4, 4, 5, 8, 2, 6, 7, 3, 5, 4])
 BOUNDS = [
     f"{name}_{end}"
     for name in ("recall_at_1_delta", "opis_delta", "opis_delta_percent", "epsilon_opis_delta")
     for end in ("low", "high")
 ]
-
-
-def measured_pair(root, cell=CUB, seed=0):
-    """A base and a tcm run with curves and hits of twelve classes."""
-    random = np.random.default_rng(seed)
-    folders = write_pair(root, cell, seed)
-    for folder in folders:
-        write_utility(folder, GRID, random.random((12, 7)))
-        write_classes(folder, IMAGES, random.integers(0, IMAGES + 1) / IMAGES)
-    return folders
 
 
 def read(folder):
@@ -146,6 +144,44 @@ def test_each_row_says_which_kind_it_is(tmp_path, suffix):
     low = row_of(folders[:2])["opis_delta_low"]
     minus = "$-$" if suffix == "tex" else "−"
     assert f"{1e3 * low:+.2f}".replace("-", minus) in text
+
+
+def test_intervals_of_the_same_measures_are_taken_from_an_earlier_table(tmp_path):
+    folders = measured_pair(tmp_path, "cub/resnet50/smooth_ap", 0)
+    folders += write_pair(tmp_path, "sop/vit_b16/smooth_ap")
+    write_tables(folders, "paper", tmp_path / "out")
+    known = earlier_intervals(tmp_path / "out/comparisons.csv")
+    comparisons, _ = pair(read_runs(folders))
+    first = comparisons_frame(comparisons, "paper")
+    # Other curves behind the same measures would give other intervals, were they made again.
+    for folder in folders[:2]:
+        write_utility(folder, GRID, np.random.default_rng(folder.name == "tcm").random((12, 7)))
+    assert comparisons_frame(comparisons, "paper").iloc[0]["opis_delta_low"] != pytest.approx(
+        first.iloc[0]["opis_delta_low"]
+    )
+    pd.testing.assert_frame_equal(comparisons_frame(comparisons, "paper", known), first)
+
+
+@pytest.mark.parametrize("changed", ["opis", "recall_at_1", "epsilon_opis"])
+def test_a_changed_measure_gets_its_own_interval(changed, tmp_path):
+    folders = measured_pair(tmp_path)
+    write_tables(folders, "paper", tmp_path / "out")
+    known = earlier_intervals(tmp_path / "out/comparisons.csv")
+    metrics = json.loads((folders[1] / "metrics.json").read_text())
+    value = np.nextafter(metrics[changed], 1)
+    (folders[1] / "metrics.json").write_text(json.dumps(metrics | {changed: value}))
+    for folder in folders:
+        write_utility(folder, GRID, np.random.default_rng(5).random((12, 7)))
+    comparisons, _ = pair(read_runs(folders))
+    found = comparisons_frame(comparisons, "paper", known)
+    pd.testing.assert_frame_equal(found, comparisons_frame(comparisons, "paper"))
+
+
+def test_an_earlier_table_without_intervals_is_refused(tmp_path):
+    path = tmp_path / "comparisons.csv"
+    path.write_text("dataset,backbone,loss\ncub,resnet50,smooth_ap\n")
+    with pytest.raises(UserError, match=r"comparisons\.csv has no column 'n_seeds'; make it anew"):
+        earlier_intervals(path)
 
 
 def test_csv_comes_back_through_pandas(tmp_path):

@@ -126,6 +126,7 @@ rule page:
         figures=FIGURES,
         entries=[MEASURED_ENTRIES, ENTRIES],
         captions=CAPTIONS,
+        comparisons=f"results/tables/{SUITE}/comparisons.csv",
         paper=local(ROOT / "report/paper_results.csv"),
         published=local(ROOT / "report/published_recall.csv"),
         script=script("page.py"),
@@ -147,6 +148,6 @@ rule page:
         entries=entry_options(),
         runs=run_files(RUNS),
     shell:
-        "python {input.script:q} --suite {params.suite}"
+        "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons}"
         " --paper {input.paper:q} --published {input.published:q}"
         " --out {output} {params.entries} {params.runs} > {log} 2>&1"

@@ -17,6 +17,7 @@ from tcmbench.page.pictures import index_figures
 from tcmbench.page.records import index_run
 from tcmbench.page.table import index_table
 from tcmbench.tables.cells import printed_lines, printed_metrics
+from tcmbench.tables.earlier import earlier_intervals
 from tcmbench.tables.frames import comparisons_frame, runs_frame
 from tcmbench.tables.names import MINIATURE
 from tcmbench.tables.notes import MINIATURES, table_notes
@@ -35,6 +36,7 @@ class Material:
     captions: Path | None = None
     paper: Path | None = None
     published: Path | None = None
+    comparisons: Path | None = None
     entries: Sequence[tuple[Path, str]] = ()
 
 
@@ -45,14 +47,15 @@ def write_page(folders: Sequence[Path], suite: str, out: Path, material: Materia
         folders: folders of all runs of the suite, done or not.
         suite: its name.
         out: the page; figures are linked to relative to it.
-        material: figures, their captions, and the numbers of others.
+        material: figures, their captions, the numbers of others, and the table of the suite,
+            whose intervals then are not made a second time.
 
     Returns:
         One sentence for each run that is shown in no comparison.
 
     Raises:
-        UserError: as `read_runs`, `comparisons_frame`, `read_paper`, `read_published` and
-            `index_figures`.
+        UserError: as `read_runs`, `comparisons_frame`, `earlier_intervals`, `read_paper`,
+            `read_published` and `index_figures`.
     """
     done = [path for path in folders if all((path / name).is_file() for name in NEEDED)]
     runs = read_runs(done) if done else []
@@ -90,8 +93,9 @@ def _results(
     material: Material,
 ) -> dict[str, Any]:
     """Return table, notes and claims, as their templates print them."""
+    known = earlier_intervals(material.comparisons) if material.comparisons else None
     frame = add_references(
-        comparisons_frame(comparisons, suite),
+        comparisons_frame(comparisons, suite, known),
         read_paper(material.paper) if material.paper else {},
         read_published(material.published) if material.published else {},
     )

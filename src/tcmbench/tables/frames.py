@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.config.sweeps import REGULARIZER, leaf, parsed
+from tcmbench.tables.earlier import Known, identity
 from tcmbench.tables.intervals import intervals
 from tcmbench.tables.names import said
 from tcmbench.tables.runs import MEASURED, Comparison, MeasuredRun
@@ -44,7 +45,9 @@ def runs_frame(runs: Sequence[MeasuredRun], suite: str) -> "pd.DataFrame":
     return pd.DataFrame([_run_row(run, suite) | _values(run, swept) for run in runs])
 
 
-def comparisons_frame(comparisons: Sequence[Comparison], suite: str) -> "pd.DataFrame":
+def comparisons_frame(
+    comparisons: Sequence[Comparison], suite: str, known: Known | None = None
+) -> "pd.DataFrame":
     """Return one row a comparison: means over seeds of base and tcm, and their difference.
 
     `<metric>_delta` is tcm minus base and `opis_delta_percent` relative to base; `_low` and `_high`
@@ -52,13 +55,19 @@ def comparisons_frame(comparisons: Sequence[Comparison], suite: str) -> "pd.Data
     over the test classes with one seed. What the runs' files do not tell is empty. Where settings
     are swept, each has a column, and `setting` has them in words.
 
+    Args:
+        comparisons: one a row.
+        suite: its name.
+        known: intervals of an earlier table; those of the same measures are not made again.
+
     Raises:
         UserError: as `intervals`.
     """
     import pandas as pd
 
     swept = swept_settings([run for one in comparisons for pair in one.pairs for run in pair])
-    return pd.DataFrame([_comparison_row(comparison, suite, swept) for comparison in comparisons])
+    rows = [_comparison_row(comparison, suite, swept, known or {}) for comparison in comparisons]
+    return pd.DataFrame(rows)
 
 
 def swept_settings(runs: Iterable[MeasuredRun]) -> list[str]:
@@ -102,7 +111,9 @@ def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
     }
 
 
-def _comparison_row(comparison: Comparison, suite: str, swept: Sequence[str]) -> dict[str, Any]:
+def _comparison_row(
+    comparison: Comparison, suite: str, swept: Sequence[str], known: Known
+) -> dict[str, Any]:
     dataset, backbone, loss = comparison.cell
     row: dict[str, Any] = {
         "dataset": dataset,
@@ -111,9 +122,11 @@ def _comparison_row(comparison: Comparison, suite: str, swept: Sequence[str]) ->
         **_setting(comparison.pairs[0][1], swept),
         "n_seeds": len(comparison.pairs),
     }
-    bounds, row["interval"] = intervals(comparison)
+    means = {metric: _means(metric, comparison) for metric in MEASURED}
+    measures = identity(row | {key: value for one in means.values() for key, value in one.items()})
+    bounds, row["interval"] = known.get(measures) or intervals(comparison)
     for metric in MEASURED:
-        row |= _means(metric, comparison) | _bounded(f"{metric}_delta", bounds)
+        row |= means[metric] | _bounded(f"{metric}_delta", bounds)
     base, delta = row["opis_base"], row["opis_delta"]
     row["opis_delta_percent"] = 100 * delta / base if base else math.nan
     row |= _bounded("opis_delta_percent", bounds)
