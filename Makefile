@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 CORES ?= all
+SHARE ?= 1
 READY := $(VENV)/.ready
 # Made first, so that an environment that is not whole is known as ours too.
 MADE := $(VENV)/.made-by-tcm-bench
@@ -11,7 +12,7 @@ REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help quick report test setup lint unit docs plan budget preflight check-links lock envs
+.PHONY: help quick report test setup lint unit docs plan budget preflight rehearsal check-links lock envs
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -38,6 +39,9 @@ lint: setup ## ruff, mypy, snakefmt and Snakemake's own lint
 	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile workflow
 	$(RUN) snakemake --lint
+
+rehearsal: setup ## the paper suite with tiny pictures, hours on a processor; SHARE=0.1 takes a tenth
+	$(RUN) PYTHONPATH=src python -m tests.rehearsal --share $(SHARE)
 
 docs: setup ## the table of configuration keys in docs/, from the schema
 	$(RUN) python src/config_table.py --write docs/configuration.md
