@@ -1,5 +1,7 @@
 """Figures of embeddings: densities on the circle, and neighbours inside one threshold."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -173,7 +175,7 @@ def test_toy_needs_two_dimensions_and_classes(tmp_path):
 
 def test_rows_are_of_unit_norm(tmp_path):
     one = embedded(tmp_path, [[3, 4], [0, 2]], [0, 1])
-    np.testing.assert_allclose(one.rows, [[0.6, 0.8], [0, 1]])
+    np.testing.assert_allclose(one.unit(), [[0.6, 0.8], [0, 1]])
     assert one.paths.tolist() == ["images/0.png", "images/1.png"]
 
 
@@ -229,6 +231,18 @@ def test_duplicates_are_neighbours_and_the_query_is_not(tmp_path):
     assert found.right.tolist() == [True, False]
 
 
+def test_many_rows_are_searched_without_a_copy_of_them_all(tmp_path):
+    rows = np.random.default_rng(3).normal(size=(50_000, 32)).astype(np.float32)
+    one = embedded(tmp_path, rows, np.zeros(len(rows)))
+    tracemalloc.start()
+    distances = one.distances(20_000)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < rows.nbytes
+    unit = rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
+    np.testing.assert_allclose(distances, np.linalg.norm(unit - unit[20_000], axis=1), atol=1e-12)
+
+
 def test_search_is_faiss_range_search(tmp_path):
     faiss = pytest.importorskip("faiss")
     generator = np.random.default_rng(0)
@@ -236,7 +250,7 @@ def test_search_is_faiss_range_search(tmp_path):
     rows = generator.normal(size=(40, 32))[labels] + generator.normal(size=(400, 32))
     one = embedded(tmp_path, rows, labels)
     index = faiss.IndexFlatL2(32)
-    unit = one.rows.astype(np.float32)
+    unit = one.unit().astype(np.float32)
     index.add(unit)
     threshold = 0.95
     limits, _, neighbours_found = index.range_search(unit, threshold**2)
@@ -245,7 +259,7 @@ def test_search_is_faiss_range_search(tmp_path):
         found = search.search(one, query, threshold)
         wanted = set(neighbours_found[limits[query] : limits[query + 1]].tolist()) - {query}
         assert set(found.rows.tolist()) == wanted
-        distances = np.linalg.norm(one.rows[found.rows] - one.rows[query], axis=1)
+        distances = np.linalg.norm(one.unit()[found.rows] - one.unit()[query], axis=1)
         assert (np.diff(distances) >= 0).all()
         assert (found.right == (labels[found.rows] == labels[query])).all()
         total += len(wanted)
@@ -316,7 +330,7 @@ def test_neighbours_are_framed_by_class(tmp_path):
             inside = row.found[side]
             block = figure.subfigs[side + 1].axes[5 * number : 5 * number + 5]
             threshold = (0.9, 0.5)[side]
-            distances = np.linalg.norm(one[side].rows - one[side].rows[query], axis=1)
+            distances = np.linalg.norm(one[side].unit() - one[side].unit()[query], axis=1)
             assert len(inside.rows) == (distances <= threshold).sum() - 1
             shown = [axes for axes in block if axes.images]
             assert len(shown) == min(5, len(inside.rows))

@@ -1,7 +1,7 @@
 """One run's embeddings, ready to draw; read without torch."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tcmbench.common.errors import UserError
 from tcmbench.tables.runs import MeasuredRun
@@ -11,17 +11,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Rows that are widened to float64 at a time.
+BLOCK = 4_096
+
+
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings `rows` [N, D] of unit norm, `labels` [N] and `paths` [N] of a run's test images.
+    """Embeddings `stored` [N, D] with `lengths` [N], `labels` [N] and `paths` [N] of test images.
 
     Paths are relative to the folder of the dataset.
     """
 
     run: MeasuredRun
-    rows: "NDArray[np.float64]"
+    stored: "NDArray[np.floating[Any]]"
+    lengths: "NDArray[np.float64]"
     labels: "NDArray[np.int64]"
     paths: "NDArray[np.str_]"
+
+    def unit(self, rows: slice = slice(None)) -> "NDArray[np.float64]":
+        """Return embeddings [n, D] of unit norm."""
+        unit: NDArray[np.float64] = self.stored[rows] / self.lengths[rows, None]
+        return unit
+
+    def distances(self, query: int) -> "NDArray[np.float64]":
+        """Return the L2 distance [N] of each row of unit norm to one of them."""
+        import numpy as np
+
+        wanted = self.unit(slice(query, query + 1))
+        blocks = (slice(start, start + BLOCK) for start in range(0, len(self.stored), BLOCK))
+        # The difference keeps near distances exact, where 2 − 2·cosine would cancel.
+        return np.concatenate([np.linalg.norm(self.unit(b) - wanted, axis=1) for b in blocks])
 
 
 def read_embedded(run: MeasuredRun) -> Embedded:
@@ -44,8 +63,7 @@ def read_embedded(run: MeasuredRun) -> Embedded:
         raise UserError(f"{path} is not a file of embeddings ({error}); make it again") from None
     if rows.ndim != 2 or not len(rows) or not len(rows) == len(labels) == len(paths):
         raise UserError(f"{path} has arrays that do not fit together; make it again")
-    wide = rows.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows, dtype=np.float64))
     if not (np.isfinite(lengths) & (lengths > 0)).all():
         raise UserError(f"{path} has rows of no direction; train the run again")
-    return Embedded(run, wide / lengths, labels.astype(np.int64), paths)
+    return Embedded(run, rows, lengths, labels.astype(np.int64), paths)

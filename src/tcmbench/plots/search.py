@@ -33,8 +33,7 @@ def search(embedded: Embedded, query: int, threshold: float) -> Found:
 
     Equal distances come in the order of rows. One query costs one pass over the embeddings.
     """
-    # The difference keeps near distances exact, where 2 − 2·cosine would cancel.
-    distances = np.linalg.norm(embedded.rows - embedded.rows[query], axis=1)
+    distances = embedded.distances(query)
     distances[query] = np.inf
     inside = np.flatnonzero(distances <= threshold)
     rows = inside[np.argsort(distances[inside], kind="stable")]

@@ -72,12 +72,12 @@ def arcs(embedded: Embedded) -> list[Arc]:
     Raises:
         UserError: as `draw_toy`.
     """
-    if embedded.rows.shape[1] != 2:
+    if embedded.stored.shape[1] != 2:
         raise UserError(
-            f"{embedded.run.folder} has embeddings of {embedded.rows.shape[1]} dimensions; the "
+            f"{embedded.run.folder} has embeddings of {embedded.stored.shape[1]} dimensions; the "
             "circle needs 2: train with embedding_size 2"
         )
-    angles = np.arctan2(embedded.rows[:, 1], embedded.rows[:, 0])
+    angles = np.arctan2(embedded.stored[:, 1], embedded.stored[:, 0], dtype=np.float64)
     found = []
     for label in np.unique(embedded.labels):
         own = angles[embedded.labels == label]
