@@ -118,9 +118,14 @@ def weight_sources(wildcards):
     return [] if fetched else code("weights.py")
 
 
+def as_json(values):
+    """Values as JSON in one order: keys moved about in config.yaml re-run nothing."""
+    return json.dumps(values, sort_keys=True)
+
+
 def weight_arguments(wildcards):
     """Arguments of the backbone as JSON."""
-    return json.dumps(config["backbones"][wildcards.backbone]["model_args"])
+    return as_json(config["backbones"][wildcards.backbone]["model_args"])
 
 
 def weight_file(wildcards):
@@ -165,7 +170,7 @@ def train_json(loss):
             f"{loss}{wildcards.get('point', '')}",
         )
         run = Run(*cell, wildcards.variant, int(wildcards.seed))
-        return json.dumps(TRAIN_CONFIGS[run])
+        return as_json(TRAIN_CONFIGS[run])
 
     return of_run
 
