@@ -408,6 +408,19 @@ def test_the_callers_precision_is_overruled_and_comes_back():
     assert found.one_pass
 
 
+def test_the_callers_newer_switch_is_overruled_too():
+    embeddings, labels = mixed(15)
+    expected = evaluate_all_pairs(embeddings, labels, KS, exact=False)
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        found = evaluate_all_pairs(embeddings, labels, KS, exact=False)
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
+    assert found.consistency.opis == expected.consistency.opis
+
+
 def test_the_callers_threads_come_back():
     before = torch.get_num_threads()
     try:
