@@ -12,7 +12,6 @@ nodes and a library's buffers count, and the allocator's peak on CUDA.
 
 import argparse
 import csv
-import re
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -24,8 +23,7 @@ sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
 
 import torch
 from loss_ways import BASES, batch_of, peak, step, times
-
-from tcmbench.common.provenance import provenance
+from reference_file import reference_file
 
 #: Ours, the other, batch, goals: how many times faster, and how many times less memory.
 PEERS = [
@@ -107,16 +105,6 @@ def alone(way: str, size: int, arguments: argparse.Namespace, mixed: bool = Fals
         return pool.apply(peak, (way, size, arguments.device, arguments.threads, mixed))
 
 
-def default_file(device: str) -> Path:
-    """Name the table after the hardware and torch."""
-    hardware = provenance()["hardware"]
-    name = hardware["gpu"] if device == "cuda" else f"cpu {hardware['cpu']}"
-    cores = "" if device == "cuda" else f"-{hardware['cpu_count']}cores"
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    version = torch.__version__.partition("+")[0]
-    return ROOT / "results" / "reference" / f"losses-{slug}{cores}-torch{version}.csv"
-
-
 def main() -> None:
     """Print the table as it is measured and write it as CSV."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -136,7 +124,7 @@ def main() -> None:
                 f"{row.measured:7.4g} {row.quantity:18} {row.goal:8} {row.met}",
                 flush=True,
             )
-    out = arguments.out or default_file(arguments.device)
+    out = arguments.out or reference_file("losses", arguments.device)
     with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
