@@ -17,6 +17,7 @@ from tcmbench.images.views import write_view
 from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
 from tcmbench.training.loop import train
 from tcmbench.training.settings import Settings
+from tests.benchmarks.tensor_cores import TensorCores
 from tests.training.tiny_data import config, exit_code
 
 CPU = torch.device("cpu")
@@ -101,6 +102,17 @@ def test_embeddings_are_float32_whatever_the_training_was(run, manifest, tiny_se
     embed(run, manifest, tiny_set, tmp_path / "a.npz", CPU)
     embed(copy, manifest, tiny_set, tmp_path / "b.npz", CPU)
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_embeddings_are_float32_where_a_gpu_would_round_them(run, manifest, tiny_set, tmp_path):
+    embed(run, manifest, tiny_set, tmp_path / "plain.npz", CPU)
+    # Convolutions on a GPU are TF32 unless told otherwise: the switch is torch's default.
+    assert torch.backends.cudnn.conv.fp32_precision == "tf32"
+    with TensorCores() as cores:
+        embed(run, manifest, tiny_set, tmp_path / "cores.npz", CPU)
+    assert cores.counts["float32"] > 10
+    assert cores.counts["tf32"] == cores.counts["half"] == 0
+    assert (tmp_path / "plain.npz").read_bytes() == (tmp_path / "cores.npz").read_bytes()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

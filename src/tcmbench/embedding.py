@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import atomic_path, read_json
+from tcmbench.common.precision import float32_products
 from tcmbench.common.progress import Progress
 from tcmbench.common.records import build
 from tcmbench.images.loading import EvaluationView, ViewSpec, load_batches, normalize
@@ -91,9 +92,7 @@ def embedded(
         count: N, for the time left.
     """
     vectors = []
-    # cuDNN would round convolutions to 10 bits (TF32) by default.
-    exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-    with exact, Progress(count, "images", "embedding") as progress:
+    with float32_products(), Progress(count, "images", "embedding") as progress:
         for images in batches:
             vectors.append(model(normalize(images.to(device, non_blocking=True))))
             progress.update(len(images))

@@ -34,6 +34,7 @@ from tcmbench.models.network import EmbeddingModel
 from tcmbench.preflight.photographs import write_photographs
 from tcmbench.preflight.rows import Row, write_csv
 from tcmbench.preflight.steps import Steps
+from tcmbench.training.precision import PRECISIONS
 from tcmbench.training.settings import Settings
 
 PAPER = ("resnet50", "vit_b16")
@@ -58,7 +59,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="of each measurement (default: 5)")
     parser.add_argument("--steps", type=int, default=4, help="of each round (default: 4)")
     parser.add_argument("--compile", action="store_true", help="torch.compile, but the plain step")
-    parser.add_argument("--precision", choices=["auto", "bfloat16", "float32"], default="auto")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto")
     parser.add_argument("--folder", type=Path, help="for the JPEGs (default: a temporary one)")
     parser.add_argument("--csv", type=Path, help="also write the table here")
     parser.add_argument(

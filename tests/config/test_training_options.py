@@ -48,7 +48,7 @@ def test_the_rule_hands_it_on_as_a_resource() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("precision", "float16"), ("checkpoint_minutes", 0), ("minutes", 3)]
+    ("key", "value"), [("precision", "float8"), ("checkpoint_minutes", 0), ("minutes", 3)]
 )
 def test_a_mistake_is_refused(key: str, value: object) -> None:
     with pytest.raises(UserError, match=rf"config\.yaml .*training\.{key}"):

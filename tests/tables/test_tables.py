@@ -258,6 +258,27 @@ def page_of(tmp_path, folders, suffix="html"):
     return (tmp_path / f"out/comparisons.{suffix}").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("precision", "said"),
+    [
+        ("float32", None),
+        ("tf32_backward", None),
+        ("bfloat16", "bfloat16 moves similarities by up to 0.024, where"),
+        ("float16", "float16 moves similarities by up to 0.0025, where"),
+    ],
+)
+def test_a_precision_that_is_not_the_official_one_is_named(tmp_path, precision, said):
+    folders = write_pair(tmp_path)
+    for folder in folders:
+        record = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps(record | {"precision": precision}))
+    page = page_of(tmp_path, folders, "md")
+    named = {"tf32_backward": "float32 with gradients in TF32"}.get(precision, precision)
+    assert f"Precision of training: {named}; test images are embedded in float32" in page
+    assert ("Deviation: " in page) == (said is not None)
+    assert said is None or said in page
+
+
 def test_page_marks_better_worse_and_equal(tmp_path):
     base = {"recall_at_1": 0.5, "opis": 4e-3, "epsilon_opis": 0.04}
     worse = {"recall_at_1": 0.4, "opis": 5e-3, "epsilon_opis": 0.05}

@@ -24,8 +24,8 @@ from tests.training.tiny_data import BATCHES, config, exit_code, margins
 
 CPU = torch.device("cpu")
 HEADER = (
-    "epoch,step,total,base,tcm,active_positive,active_negative,images_per_second,memory_mb,"
-    "wall_time_s"
+    "epoch,step,total,base,tcm,active_positive,active_negative,skipped_steps,images_per_second,"
+    "memory_mb,wall_time_s"
 )
 
 
@@ -106,7 +106,7 @@ def test_the_line(tmp_path, clock, capsys, processes):
     ), said
     assert not journal.due()
     assert (
-        (tmp_path / "log.csv").read_text().splitlines()[1].startswith("1,7,0.25,0.2,0.05,,,200.0")
+        (tmp_path / "log.csv").read_text().splitlines()[1].startswith("1,7,0.25,0.2,0.05,,,,200.0")
     )
 
 

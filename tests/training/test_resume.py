@@ -281,7 +281,7 @@ def test_a_difference_is_named(tiny_set, tmp_path):
     loss = {"name": "mine", "params": {}, "file": str(files["mine.py"])}
     values = config(tmp_path, weights=str(files["start.safetensors"]), loss=loss)
 
-    def now(device="cpu", precision=torch.float32, **changes):
+    def now(device="cpu", precision="float32", **changes):
         settings = Settings.from_json(json.loads(json.dumps(values)) | changes)
         return identity(settings, torch.device(device), precision)
 
@@ -296,7 +296,7 @@ def test_a_difference_is_named(tiny_set, tmp_path):
         "regularizer.margin_positive was not there, now 0.8",
         "regularizer was null, now not there",
     ]
-    assert differences(before, now("cuda", torch.bfloat16)) == [
+    assert differences(before, now("cuda", "bfloat16")) == [
         "the kind of device was cpu, now cuda",
         "the precision was float32, now bfloat16",
     ]

@@ -147,14 +147,14 @@ def test_mixed_precision_is_the_same_in_both_passes():
         terms = backward(model, objective, IMAGES, LABELS, Passes(5, kept, precision))
         return terms, gradients_of(model), types
 
-    terms, kept, types = mixed(2, torch.bfloat16)
-    again, twice, more = mixed(0, torch.bfloat16)
+    terms, kept, types = mixed(2, "bfloat16")
+    again, twice, more = mixed(0, "bfloat16")
     assert set(types) == set(more) == {torch.bfloat16}
     assert (len(types), len(more)) == (4, 6)
     assert all(term.dtype == torch.float32 for term in terms.values())
     assert terms == again
     assert all(torch.equal(kept[name], twice[name]) for name in kept)
-    _, exact, whole = mixed(0, torch.float32)
+    _, exact, whole = mixed(0, "float32")
     assert set(whole) == {torch.float32}
     flat = [torch.cat([g.flatten() for g in found.values()]) for found in (twice, exact)]
     assert nn.functional.cosine_similarity(*flat, dim=0) > 0.98

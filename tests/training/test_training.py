@@ -14,7 +14,6 @@ from tcmbench.images.manifests import read_manifest
 from tcmbench.models.network import EmbeddingModel, save_tensors
 from tcmbench.training import engine
 from tcmbench.training.data import TrainingData
-from tcmbench.training.engine import chosen_precision
 from tcmbench.training.loop import Training, train
 from tcmbench.training.settings import Settings
 from tcmbench.training.stop import Stop
@@ -137,15 +136,6 @@ def test_training_learns(tiny_set, tmp_path):
     trained(config(tiny_set, epochs=12, milestones=[], learning_rate=3e-3), tmp_path)
     curve = json.loads((tmp_path / "run.json").read_text())["loss_curve"]
     assert np.mean(curve[-3:]) < 0.9 * curve[0]
-
-
-def test_precision_is_chosen_by_the_device(monkeypatch):
-    cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert chosen_precision("auto", cpu) == chosen_precision("float32", gpu) == torch.float32
-    assert chosen_precision("bfloat16", cpu) == torch.bfloat16
-    for has, precision in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: has)  # noqa: B023
-        assert chosen_precision("auto", gpu) == precision
 
 
 def test_mixed_precision_trains_other_weights_of_the_same_type(tiny_set, tmp_path):

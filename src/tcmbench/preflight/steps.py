@@ -75,7 +75,7 @@ class Steps:
                 batch_size=plan.batch_size,
                 chunk_size=self.engine.chunk.size,
                 kept_chunks=plan.kept_chunks,
-                precision=str(self.engine.precision).removeprefix("torch."),
+                precision=self.engine.precision,
                 compiled=self.settings.compute.compile,
                 workers=workers,
                 seconds=statistics.median(found),

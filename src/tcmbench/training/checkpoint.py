@@ -23,7 +23,7 @@ Identity = dict[str, str]
 
 
 def identity(
-    settings: Settings, device: torch.device, precision: torch.dtype, crew: Crew = ALONE
+    settings: Settings, device: torch.device, precision: str, crew: Crew = ALONE
 ) -> Identity:
     """Return all that decides the weights, by name: settings, hashes of inputs and code, torch.
 
@@ -40,7 +40,7 @@ def identity(
         **{f"the code in {_short(path)}": sha256(path) for path in sorted(code)},
         "torch": str(torch.__version__),
         "the kind of device": device.type,
-        "the precision": str(precision).removeprefix("torch."),
+        "the precision": precision,
         "the number of processes": str(crew.size),
     }
 

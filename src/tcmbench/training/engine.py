@@ -15,7 +15,9 @@ from tcmbench.models.network import EmbeddingModel, freeze_idle, load_tensors
 from tcmbench.training.chunk import Chunk, chosen
 from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.objective import Objective
+from tcmbench.training.precision import chosen_precision
 from tcmbench.training.rng import seed_all
+from tcmbench.training.scaling import Scaling
 from tcmbench.training.settings import Settings
 from tcmbench.training.step import Passes, backward
 
@@ -59,6 +61,7 @@ class Engine:
         plan = settings.optimization
         self.scheduler = MultiStepLR(self.optimizer, plan.milestones, plan.gamma)
         self.precision = chosen_precision(settings.compute.precision, device)
+        self.scaling = Scaling(self.precision, device)
         self.share = plan.batch_size // crew.size
         self.passes = Passes(self.share, plan.kept_chunks, self.precision)
         self.chunk = chunk or chosen(self)
@@ -86,8 +89,10 @@ class Engine:
     def step(self, images: Tensor, labels: Tensor, watched: bool) -> dict[str, Tensor]:
         """Take one optimiser step; return the loss terms, still on the device."""
         self.optimizer.zero_grad(set_to_none=True)
-        terms = backward(self.embed, self.objective, images, labels, self.passes, watched)
-        self.optimizer.step()
+        terms = backward(
+            self.embed, self.objective, images, labels, self.passes, watched, self.scaling.scale
+        )
+        self.scaling.step(self.optimizer)
         return terms
 
     def is_finite(self) -> bool:
@@ -110,18 +115,8 @@ class Engine:
             "objective": self.objective,
             "optimizer": self.optimizer,
             "scheduler": self.scheduler,
+            "scaling": self.scaling,
         }
-
-
-def chosen_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the type of the network's products; `auto` is bfloat16 on a GPU that computes in it.
-
-    On a processor `auto` is float32, so that results there are the same to the bit on any run.
-    """
-    if name == "auto":
-        fast = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        name = "bfloat16" if fast else "float32"
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
 def compiled(model: nn.Module) -> Any:

@@ -17,10 +17,12 @@ from tcmbench.common.progress import clock
 from tcmbench.training.course import Course, peak_memory_mb
 from tcmbench.training.data import Batch
 from tcmbench.training.objective import ACTIVE
+from tcmbench.training.scaling import SKIPPED
 
 NAME = "log.csv"
 TERMS = ("total", "base", "tcm")
-COLUMNS = ("epoch", "step", *TERMS, *ACTIVE, "images_per_second", "memory_mb", "wall_time_s")
+MEASURED = ("images_per_second", "memory_mb", "wall_time_s")
+COLUMNS = ("epoch", "step", *TERMS, *ACTIVE, SKIPPED, *MEASURED)
 TERMINAL_SECONDS = 2.0
 
 
@@ -137,7 +139,8 @@ def _terms(values: dict[str, float]) -> str:
     terms = [f"{name} {values[name]:.4f}" for name in TERMS if name in values]
     shares = [f"{100 * values[name]:.1f} %" for name in ACTIVE if name in values]
     pairs = [f"active pairs {shares[0]} of positive, {shares[1]} of negative"] if shares else []
-    return ", ".join([*terms, *pairs])
+    skipped = [f"{values[SKIPPED]} steps skipped"] if values.get(SKIPPED) else []
+    return ", ".join([*terms, *pairs, *skipped])
 
 
 def _cut(file: Path, place: tuple[int, int]) -> None:

@@ -119,7 +119,8 @@ class Training:
             if watched or self.device.type == "cpu":  # where nothing has to wait for a GPU
                 self._check(batch)
             if watched:
-                journal.row(course, batch, {name: float(term) for name, term in terms.items()})
+                values = {name: float(term) for name, term in terms.items()}
+                journal.row(course, batch, values | self.engine.scaling.counted())
             if batch.last:
                 self._end_epoch(journal, terms)
             stopped, due = self.crew.highest(stop.signal, self._due())

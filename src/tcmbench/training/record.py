@@ -12,6 +12,7 @@ from tcmbench.training.data import TrainingData
 from tcmbench.training.engine import Engine
 from tcmbench.training.objective import ACTIVE
 from tcmbench.training.sampling import unused
+from tcmbench.training.scaling import SKIPPED
 from tcmbench.training.settings import Settings
 
 # Of manifest.json, what decides which pixels and labels a training saw.
@@ -42,7 +43,8 @@ def describe(
         "weights_sha256": sha256(weights),
         "num_parameters": sum(parameter.numel() for parameter in engine.model.parameters()),
         "device": str(engine.device),
-        "precision": str(engine.precision).removeprefix("torch."),
+        "precision": engine.precision,
+        SKIPPED: engine.scaling.skipped(),
         "compile": settings.compute.compile,
         "chunk_size": engine.passes.chunk_size,
         "chunk_sizes": course.chunks,

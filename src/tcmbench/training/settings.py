@@ -8,8 +8,8 @@ from tcmbench.common.errors import UserError, nearest
 from tcmbench.common.records import build
 from tcmbench.images.loading import ViewSpec
 from tcmbench.models.network import ModelSpec
+from tcmbench.training.precision import PRECISIONS
 
-PRECISIONS = ("auto", "bfloat16", "float32")
 OPTIMIZERS = ("adam", "adamw")
 
 # One image of a class has no positive pair, so a class brings two or more.

@@ -8,6 +8,7 @@ batch norms and neither, they equal those of a single chunk. Live batch norms se
 time, as in the official code.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -16,9 +17,18 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from tcmbench.common.precision import float32_products
 from tcmbench.images.loading import normalize
 from tcmbench.training.objective import Objective
+from tcmbench.training.precision import HALVES, TF32_BACKWARD, TF32_FORWARD
 from tcmbench.training.rng import set_torch_state, torch_state
+
+Scale = Callable[[Tensor], Tensor]
+
+
+def unscaled(loss: Tensor) -> Tensor:
+    """Take gradients of the loss itself."""
+    return loss
 
 
 @dataclass(frozen=True)
@@ -30,14 +40,15 @@ class Passes:
         kept_chunks: chunks that keep their graph from the first pass: no second one for them, at
             the price of their activations. The last chunk of several always goes twice; a graph
             over all of them is what a larger chunk_size is for.
-        precision: bfloat16 for mixed precision; anything else leaves the network as it is.
+        precision: of the network's products, see `tcmbench.training.precision`.
     """
 
     chunk_size: int
     kept_chunks: int = 0
-    precision: torch.dtype = torch.float32
+    precision: str = "float32"
 
 
+@float32_products()
 def backward(
     model: nn.Module,
     objective: Objective,
@@ -45,6 +56,7 @@ def backward(
     labels: Tensor,
     passes: Passes,
     watched: bool = False,
+    scale: Scale = unscaled,
 ) -> dict[str, Tensor]:
     """Accumulate the gradients of one batch and return the terms of its loss, detached.
 
@@ -59,6 +71,7 @@ def backward(
         labels: [B], on the host, so that a GPU is not waited for.
         passes: chunks and precision.
         watched: add the shares of active pairs to the terms.
+        scale: the loss -> what gradients are taken of.
     """
     chunks = images.split(passes.chunk_size)
     last = len(chunks) - 1
@@ -67,24 +80,28 @@ def backward(
     for index, chunk in enumerate(chunks):
         states.append(torch_state(images.device))
         with torch.set_grad_enabled(index < kept), _sync(model, index == last):
-            outputs.append(_embed(model, chunk, passes.precision))
-    terms, gradients = _losses(model, objective, outputs, labels, watched)
+            outputs.append(embedded(model, chunk, passes.precision))
+    terms, gradients = _losses(model, objective, outputs, labels, watched, scale)
     after = torch_state(images.device)
     for index, gradient in enumerate(gradients.split(passes.chunk_size)):
         with _sync(model, index == last):
             if index >= kept:
                 set_torch_state(states[index], images.device)
-                outputs[index] = _embed(model, chunks[index], passes.precision)
-            outputs[index].backward(gradient.to(outputs[index].dtype))
+                outputs[index] = embedded(model, chunks[index], passes.precision)
+            # Not also the second forward pass: that alone moves gradients by up to 5 %.
+            with float32_products(passes.precision in TF32_BACKWARD):
+                outputs[index].backward(gradient.to(outputs[index].dtype))
     set_torch_state(after, images.device)
     return terms
 
 
-def _embed(model: nn.Module, images: Tensor, precision: torch.dtype) -> Tensor:
+def embedded(model: nn.Module, images: Tensor, precision: str) -> Tensor:
+    """Embed uint8 images [B, 3, H, W] in a precision, see `tcmbench.training.precision`."""
+    half = HALVES.get(precision)
     # A context for each chunk: the casts of the weights that autocast keeps in the first pass,
     # without gradient, must not serve the second.
-    mixed = precision == torch.bfloat16
-    with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=mixed):
+    mixed = torch.autocast(images.device.type, dtype=half, enabled=half is not None)
+    with float32_products(precision in TF32_FORWARD), mixed:
         embeddings: Tensor = model(normalize(images))
     return embeddings
 
@@ -95,6 +112,7 @@ def _losses(
     outputs: list[Tensor],
     labels: Tensor,
     watched: bool,
+    scale: Scale,
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Return the terms of the joint batch and the gradient at this process's embeddings."""
     own = torch.cat([output.detach() for output in outputs])
@@ -104,7 +122,7 @@ def _losses(
         embeddings, labels = _gathered(embeddings), _gathered(labels)
     embeddings.requires_grad_()
     terms = objective(embeddings, labels, watched)
-    gradient = objective.gradient(terms["total"], embeddings)
+    gradient = objective.gradient(scale(terms["total"]), embeddings)
     if parallel:
         # The processes' gradients are averaged, but those of one joint loss add up.
         size, rank = dist.get_world_size(), dist.get_rank()
