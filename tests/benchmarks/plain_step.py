@@ -8,6 +8,7 @@ there: what is gained over this is gained over less than the original.
 import torch
 from torch import Tensor, nn
 
+from tcmbench.common.precision import float32_products
 from tcmbench.images.loading import normalize
 from tcmbench.training.settings import Optimization
 
@@ -54,6 +55,7 @@ class PlainStep:
             model.parameters(), lr=plan.learning_rate, weight_decay=plan.weight_decay
         )
 
+    @float32_products()  # by default, torch rounds a GPU's convolutions to TF32
     def __call__(self, images: Tensor) -> None:
         self.optimizer.zero_grad()
         chunks = images.split(self.plan.chunk_size)
