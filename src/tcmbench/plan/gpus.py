@@ -4,8 +4,7 @@ import re
 from dataclasses import dataclass, replace
 
 from tcmbench.common.errors import UserError, nearest
-
-FLOAT32, BFLOAT16 = "float32", "bfloat16"
+from tcmbench.training.precision import AUTO, HALVES, TF32_BACKWARD, TF32_FORWARD
 
 
 @dataclass(frozen=True)
@@ -25,14 +24,22 @@ class Gpu:
     float32: float
 
     def precision(self, wanted: str) -> str:
-        """Return what `training.precision` comes to: `auto` is bfloat16 where there is some."""
-        if wanted == "auto":
-            return BFLOAT16 if self.bfloat16 else FLOAT32
-        return wanted
+        """Return what `training.precision` comes to, as in training; TF32 came with bfloat16."""
+        named = AUTO if wanted == "auto" else wanted
+        return "float32" if named in TF32_BACKWARD and not self.bfloat16 else named
 
-    def peak(self, precision: str) -> float:
-        """Return TFLOP/s in a precision; bfloat16 that is only emulated is as fast as float32."""
-        return self.bfloat16 or self.float32 if precision == BFLOAT16 else self.float32
+    def peaks(self, precision: str) -> tuple[float, float]:
+        """Return TFLOP/s of a network's forward and of its backward pass in a precision.
+
+        TF32 is half as fast as bfloat16 on every GPU of the table; what a GPU only emulates is as
+        fast as float32.
+        """
+        fast = self.bfloat16 or self.float32
+        if precision in HALVES:
+            return fast, fast
+        rounded = max(fast / 2, self.float32)
+        forward = rounded if precision in TF32_FORWARD else self.float32
+        return forward, rounded if precision in TF32_BACKWARD else self.float32
 
 
 # NVIDIA's data sheets and architecture papers; peaks with sparsity are halved.
@@ -76,7 +83,7 @@ def chosen(name: str | None, memory: float | None) -> Gpu:
         raise UserError("the plan needs a GPU; name it by --gpu, or its memory by --gpu-memory GB")
     usual = [gpu for gpu in GPUS if gpu.bfloat16]
     size = max((g.memory for g in usual if g.memory <= memory), default=usual[0].memory)
-    alike = min((g for g in usual if g.memory == size), key=lambda g: g.peak(BFLOAT16))
+    alike = min((g for g in usual if g.memory == size), key=lambda g: g.peaks("bfloat16"))
     return Gpu(f"{memory:g} GB, as fast as {alike.name}", memory, alike.bfloat16, alike.float32)
 
 

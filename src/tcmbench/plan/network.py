@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tcmbench.images.loading import MEAN
 from tcmbench.models.network import EmbeddingModel, ModelSpec
+from tcmbench.training.precision import HALVES
 
 BYTES = 4  # of a float32
 
@@ -51,7 +52,7 @@ def work_of(spec: ModelSpec, crop: int, precision: str) -> Work:
     Args:
         spec: the network.
         crop: side of its square input, pixels.
-        precision: `bfloat16` for mixed precision, or `float32`.
+        precision: of its products, see `tcmbench.training.precision`.
     """
     return _measured(json.dumps(asdict(spec)), crop, precision)
 
@@ -114,4 +115,5 @@ def saved_bytes(*known: Tensor) -> Iterator[dict[Any, int]]:
 
 
 def _mixed(precision: str) -> torch.autocast:
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=precision == "bfloat16")
+    half = HALVES.get(precision)
+    return torch.autocast("cpu", dtype=half, enabled=half is not None)

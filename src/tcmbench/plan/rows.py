@@ -73,15 +73,16 @@ def row_of(settings: Settings, gpu: Gpu, share: float, rates: Rates, folder: Pat
     memory = memory_of(settings, work, loss)
     chunk = fitting_chunk(settings, memory, gpu.memory)
     twice = 0 if chunk >= batch else max(0, batch - settings.optimization.kept_chunks * chunk)
-    operations = (
-        batch * (work.forward + work.backward) + twice * work.forward + loss.operations
-    ) / 1e12
+    forward = (batch + twice) * work.forward + loss.operations
+    backward = batch * work.backward
+    operations = (forward + backward) / 1e12
     seconds = rates.seconds(settings.backbone, steps.total * batch, twice / batch)
     source = rates.source
     if seconds is None:
-        peak = gpu.peak(precision)
-        seconds = steps.total * operations / (share * peak)
-        source = f"{100 * share:g} % of {peak:g} TFLOP/s"
+        # The loss is float32 in both directions, and a small part.
+        peaks = gpu.peaks(precision)
+        seconds = steps.total * (forward / peaks[0] + backward / peaks[1]) / 1e12 / share
+        source = f"{100 * share:g} % of {peaks[0]:g} TFLOP/s forward and {peaks[1]:g} backward"
     return Row(
         settings.dataset,
         settings.backbone,
