@@ -29,6 +29,7 @@ def gpu() -> Iterator[Rules]:
         "set_device": lambda device: None,
         "_lazy_init": lambda: None,
         "is_bf16_supported": lambda including_emulation=True: True,
+        "get_device_capability": lambda device=None: (8, 0),
         "is_current_stream_capturing": lambda: False,
         "get_rng_state": lambda device="cuda": rules.generator.get_state(),
         "set_rng_state": lambda state, device="cuda": rules.generator.set_state(state),

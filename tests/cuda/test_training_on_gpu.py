@@ -85,7 +85,7 @@ def test_a_loss_that_waits_is_named(tiny_set, tmp_path, by_step):
         tmp_path, "return embeddings.sum() if embeddings[0, 0] > 5 else embeddings.mean()"
     )
     trained(config(tiny_set, **changes, epochs=1), tmp_path)
-    assert by_step[1:] == [["_local_scalar_dense in training/objective.py _terms"]] * (BATCHES - 1)
+    assert by_step[1:] == [["_local_scalar_dense in training/objective.py _base"]] * (BATCHES - 1)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,12 @@ def test_devices_are_not_mixed_and_the_loss_is_the_processors(rules, tiny_set, t
     assert gpu["peak_memory_mb"] < 100 < host["peak_memory_mb"]
 
 
-def test_half_precision_is_what_auto_means(rules, tiny_set, tmp_path):
-    assert trained(config(tiny_set, epochs=1), tmp_path)["precision"] == "bfloat16"
+@pytest.mark.parametrize(
+    ("asked", "taken"), [("auto", "tf32_backward"), ("bfloat16", "bfloat16"), ("tf32", "tf32")]
+)
+def test_the_precision_that_is_taken(rules, tiny_set, tmp_path, asked, taken):
+    record = trained(config(tiny_set, epochs=1, precision=asked), tmp_path)
+    assert record["precision"] == taken
 
 
 NOISE = "return (embeddings + 0.1 * torch.randn_like(embeddings)).pow(3).sum()"

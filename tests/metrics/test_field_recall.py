@@ -99,6 +99,10 @@ def test_the_gpu_of_this_job_is_used_and_recorded(monkeypatch):
             return Index(width)
 
         @staticmethod
+        def try_extract_index_ivf(index):
+            return None
+
+        @staticmethod
         def index_cpu_to_gpus_list(index, gpus):
             put.append(gpus)
             return index
