@@ -171,3 +171,37 @@ def test_every_key_of_the_schema_is_described() -> None:
         return found
 
     assert undescribed(load_schema(), "") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "word", "meant"),
+    [
+        ("check_disk", "false", False),
+        ("check_disk", "True", True),
+        ("evaluation.epsilon", "0.2", 0.2),
+        ("evaluation.num_thresholds", "51", 51),
+        ("evaluation.beta", "1e-1", 0.1),
+    ],
+)
+def test_words_of_the_command_line_are_read_as_meant(key: str, word: str, meant: object) -> None:
+    raw = shipped()
+    section, _, name = key.rpartition(".")
+    (raw.setdefault(section, {}) if section else raw)[name] = word
+    config = checked(raw)
+    found = (config[section] if section else config)[name]
+    assert (found, type(found)) == (meant, type(meant))
+
+
+@pytest.mark.parametrize("word", ["no", "", "fals"])
+def test_other_words_are_not(word: str) -> None:
+    with pytest.raises(UserError, match="check_disk"):
+        checked(shipped() | {"check_disk": word})
+
+
+def test_numbers_in_lists_are_read_and_a_reversed_range_is_refused() -> None:
+    raw = shipped()
+    raw["evaluation"] = {"far_range": ["1e-3", "1e-1"]}
+    assert checked(raw)["evaluation"]["far_range"] == [0.001, 0.1]
+    raw["evaluation"] = {"far_range": [0.1, 0.01]}
+    with pytest.raises(UserError, match=r"'evaluation.far_range' is \[0.1, 0.01\]"):
+        checked(raw)

@@ -60,6 +60,7 @@ def check(raw: Config, datasets: Collection[str], losses: Collection[str]) -> Co
     config = validated(raw)
     check_names(config, datasets, losses)
     _check_scales(config)
+    _check_range(config)
     return config
 
 
@@ -177,6 +178,16 @@ def _merged(config: Config, run: Run, scale: str) -> Config:
 
 def _joins(loss: Config, suite: str) -> bool:
     return "suites" not in loss or suite in loss["suites"]
+
+
+def _check_range(config: Config) -> None:
+    """Refuse a calibration range that no evaluation could measure, before anything is trained."""
+    low, high = config["evaluation"]["far_range"]
+    if not low < high:
+        raise UserError(
+            f"config.yaml key 'evaluation.far_range' is [{low:g}, {high:g}]; give the lower false "
+            "accept rate first"
+        )
 
 
 def _check_scales(config: Config) -> None:

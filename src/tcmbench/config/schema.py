@@ -38,12 +38,42 @@ def validated(raw: Config) -> Config:
     import jsonschema
 
     schema = load_schema()
+    raw = _read_as_meant(raw, schema)
     errors = jsonschema.Draft202012Validator(schema).iter_errors(raw)
     first = min(errors, key=lambda error: len(error.absolute_path), default=None)
     if first is not None:
         raise UserError(_sentence(first))
     config: Config = _with_defaults(raw, schema)
     return config
+
+
+def _read_as_meant(value: Any, schema: Any) -> Any:
+    """Take words for the booleans and numbers that the schema asks for there.
+
+    On the command line `false` and nested numbers arrive as text, and YAML reads 1e-3 as text.
+    """
+    if not isinstance(schema, dict):
+        return value
+    if isinstance(value, list):
+        return [_read_as_meant(item, schema.get("items")) for item in value]
+    if isinstance(value, dict):
+        known: Config = schema.get("properties", {})
+        other = schema.get("additionalProperties")
+        return {key: _read_as_meant(item, known.get(key, other)) for key, item in value.items()}
+    if isinstance(value, str) and schema.get("type") in ("boolean", "number", "integer"):
+        return _word(value, schema["type"])
+    return value
+
+
+def _word(text: str, kind: str) -> Any:
+    """Return the boolean or number that a word spells, or the word where it spells none."""
+    if kind == "boolean":
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(number) if kind == "integer" and number.is_integer() else number
 
 
 def _with_defaults(value: Any, schema: Any) -> Any:
