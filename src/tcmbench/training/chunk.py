@@ -11,17 +11,18 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
+from torch.optim import Optimizer
 
 from tcmbench.common.errors import UserError
+from tcmbench.models.network import EmbeddingModel
 from tcmbench.training import rng
-from tcmbench.training.settings import AUTO
-from tcmbench.training.step import backward
-
-if TYPE_CHECKING:
-    from tcmbench.training.engine import Engine
+from tcmbench.training.crew import Crew
+from tcmbench.training.objective import Objective
+from tcmbench.training.settings import AUTO, Settings
+from tcmbench.training.step import Passes, backward
 
 ON_PROCESSOR = 64
 # Of the memory that is free; the rest is for gaps that open while a training runs.
@@ -29,6 +30,19 @@ USABLE = 0.95
 FIRST_TRIAL = 8
 # The search ends when the largest is known to a part in so many.
 FINENESS = 16
+
+
+class Stepping(Protocol):
+    """What a trial step needs of a training; an `Engine` before its first step."""
+
+    settings: Settings
+    crew: Crew
+    device: torch.device
+    share: int
+    passes: Passes
+    model: EmbeddingModel
+    objective: Objective
+    optimizer: Optimizer
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ class Chunk:
     origin: str
 
 
-def chosen(engine: "Engine") -> Chunk:
+def chosen(engine: Stepping) -> Chunk:
     """Return what a training begins with; the same in all its processes.
 
     Raises:
@@ -60,7 +74,7 @@ def chosen(engine: "Engine") -> Chunk:
     return Chunk(size, "measured")
 
 
-def measured(engine: "Engine", limit: float) -> int:
+def measured(engine: Stepping, limit: float) -> int:
     """Return the most images whose trial step stays within `limit` bytes; changes no number.
 
     Raises:

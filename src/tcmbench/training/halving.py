@@ -1,20 +1,33 @@
 """A training that meets the end of a GPU's memory goes on once with half as many images at once."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 
 from tcmbench.training.chunk import Chunk
+from tcmbench.training.course import Course
+from tcmbench.training.engine import Engine
 from tcmbench.training.failures import too_little
+from tcmbench.training.settings import Settings
 from tcmbench.training.stop import Stop
 
-if TYPE_CHECKING:
-    from tcmbench.training.engine import Engine
-    from tcmbench.training.loop import Training
+
+class Restartable(Protocol):
+    """A training that can go back to its checkpoint."""
+
+    settings: Settings
+    engine: Engine
+    course: Course
+
+    def run(self, stop: Stop) -> None:
+        """Take all steps that are left."""
+
+    def restart(self, chunk: Chunk) -> None:
+        """Go back to the last checkpoint, or to the start, with another chunk."""
 
 
-def run_in_memory(training: "Training", stop: Stop) -> None:
+def run_in_memory(training: Restartable, stop: Stop) -> None:
     """Take all steps that are left; after a lack of memory, those since the checkpoint again.
 
     Raises:
@@ -35,7 +48,7 @@ def run_in_memory(training: "Training", stop: Stop) -> None:
         raise too_little(training.settings, f"{before}, halved to {half.size}")
 
 
-def halved(engine: "Engine") -> Chunk | None:
+def halved(engine: Engine) -> Chunk | None:
     """Return half of what a training has; None where it cannot be halved.
 
     That is with one image, with batch norms that learn, whose numbers would change, and in one of
@@ -47,7 +60,7 @@ def halved(engine: "Engine") -> Chunk | None:
     return Chunk(size, "halved")
 
 
-def _fits(training: "Training", stop: Stop) -> bool:
+def _fits(training: Restartable, stop: Stop) -> bool:
     # The answer leaves the handler, since its traceback holds the tensors of the step.
     try:
         training.run(stop)
