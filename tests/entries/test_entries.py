@@ -1,5 +1,6 @@
 """Embeddings made elsewhere: their table, their figure, their place on the page."""
 
+import html
 import json
 import re
 import subprocess
@@ -33,15 +34,25 @@ def test_table_and_figure(tmp_path):
     assert frame["name"].tolist() == ["mine", "other"]
     assert frame["title"].tolist() == ["My <model>", "Other"]
     assert frame["opis"].tolist() == [0.00789, 0.004]
-    html = (tmp_path / "t/entries.html").read_text()
+    page = (tmp_path / "t/entries.html").read_text()
     assert (
         '<th scope="row" class="name">My &lt;model&gt;</th><td>62.5</td><td>7.89</td>'
         "<td>40.0</td><td>0.800 to 1.000</td><td>54,321</td><td>6</td>"
-    ) in html
-    assert "10%-OPIS" in html
+    ) in page
+    assert "10%-OPIS" in page
     drawn = (tmp_path / "f/entries.svg").read_text()
     assert "OPIS 7.89" in drawn
     assert {path.suffix for path in (tmp_path / "f").iterdir()} == {".svg", ".pdf", ".png"}
+
+
+@pytest.mark.parametrize(
+    "title", [r"ours, $\textsc{r}$", "Ba$$in", "A & B < C > 100 %_x^y", "{seed}"]
+)
+def test_a_title_is_printed_as_it_is(tmp_path, title):
+    write_entries([(write_entry(tmp_path, "mine"), title)], tmp_path / "t", tmp_path / "f")
+    assert pd.read_csv(tmp_path / "t/entries.csv")["title"].tolist() == [title]
+    for file in (tmp_path / "t/entries.html", tmp_path / "f/entries.svg"):
+        assert title in html.unescape(file.read_text()), file
 
 
 def test_what_cannot_be_shown_is_said(tmp_path):

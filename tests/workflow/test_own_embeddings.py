@@ -9,7 +9,7 @@ ENTRY = """
     entries:
       mine:
         embeddings: "my embeddings.npz"
-        title: "It's mine"
+        title: "It's {mine} for $5"
 """
 
 
@@ -31,7 +31,7 @@ def test_an_entry_is_measured_without_training(empty: Checkout) -> None:
     done = empty.snakemake(table, "--cores", "1")
     assert done.returncode == 0, done.stderr
     (row,) = pd.read_csv(empty.folder / table).to_dict("records")
-    assert (row["name"], row["title"], row["num_images"]) == ("mine", "It's mine", 60)
+    assert (row["name"], row["title"], row["num_images"]) == ("mine", "It's {mine} for $5", 60)
     assert (empty.folder / "results/figures/quick/entries.png").is_file()
     assert not (empty.folder / "results/runs").exists()
     assert empty.planned(table) == {}

@@ -66,7 +66,7 @@ rule entries:
     params:
         tables=subpath(output.csv, parent=True),
         figures=subpath(output.svg, parent=True),
-        entries=entry_options(),
+        entries=entry_options,
     shell:
         "python {input.script:q} --tables {params.tables} --figures {params.figures}"
         " {params.entries} > {log} 2>&1"

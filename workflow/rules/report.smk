@@ -145,7 +145,7 @@ rule page:
         runtime=20,
     params:
         suite=SUITE,
-        entries=entry_options(),
+        entries=entry_options,
         runs=run_files(RUNS),
     shell:
         "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons}"

@@ -88,8 +88,11 @@ def entry_embeddings(wildcards):
     return file
 
 
-def entry_options():
-    """Folder and title of each entry, as words of a command."""
+def entry_options(wildcards):
+    """Folder and title of each entry, as words of a command.
+
+    A function, since braces in a plain parameter would be taken for wildcards.
+    """
     return " ".join(
         f"--entry results/entries/{name} {shlex.quote(entry.get('title', name))}"
         for name, entry in GRID["entries"].items()

@@ -48,6 +48,8 @@ SETTINGS: Any = {
     "xtick.major.size": 2.5,
     "ytick.major.size": 2.5,
     "legend.frameon": False,
+    # Names are printed as they are: a $ in one is no formula.
+    "text.parse_math": False,
     # Text stays text: searchable, and editable in a vector program.
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
