@@ -91,7 +91,7 @@ def step(network, precision, chunk=5):
     objective = Objective(LossSpec("smooth_ap", {}), None)
     with TensorCores() as cores, sdpa_kernel(SDPBackend.MATH):
         loss = objective.base = Watched(cores)
-        objective.shares = False
+        objective.shares = set()
         backward(model, objective, IMAGES, LABELS, Passes(chunk, 0, precision))
     changes = [loss.before, less(loss.after, loss.before), less(cores.counts, loss.after)]
     gradient = torch.cat([value.grad.flatten() for value in model.parameters()])
