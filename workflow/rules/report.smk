@@ -148,6 +148,6 @@ rule page:
         entries=entry_options,
         runs=run_files(RUNS),
     shell:
-        "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons}"
+        "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons:q}"
         " --paper {input.paper:q} --published {input.published:q}"
         " --out {output} {params.entries} {params.runs} > {log} 2>&1"
