@@ -14,13 +14,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    flop_registry,
+    sdpa_backward_flop,
+    sdpa_flop,
+)
 
 from tcmbench.images.loading import MEAN
 from tcmbench.models.network import EmbeddingModel, ModelSpec
 from tcmbench.training.precision import HALVES
 
 BYTES = 4  # of a float32
+# Torch 2.11 does not count the attention of a processor.
+_ATEN: Any = torch.ops.aten
+flop_registry.setdefault(_ATEN._scaled_dot_product_flash_attention_for_cpu, sdpa_flop)
+flop_registry.setdefault(
+    _ATEN._scaled_dot_product_flash_attention_for_cpu_backward, sdpa_backward_flop
+)
 
 
 @dataclass(frozen=True)
