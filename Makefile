@@ -30,7 +30,7 @@ report: setup ## Snakemake's report of the quick suite
 test: setup lint ## lint and all tests; has to pass before a change is merged
 	$(RUN) python -m pytest
 
-unit: setup ## tests without those that run whole workflows, about two minutes
+unit: setup ## tests without those that run whole workflows, about seven minutes
 	$(RUN) python -m pytest -m "not workflow"
 
 lint: setup ## ruff, mypy, snakefmt and Snakemake's own lint

@@ -68,9 +68,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.plan.storage import storage_of
     from tcmbench.training.settings import Settings
 
-    raw = read_config(arguments.config)
-    if arguments.suite:
-        raw["suite"] = arguments.suite
+    raw = read_config(arguments.config, arguments.suite)
     config = check(raw, datasets.names(), available_losses())
     gpu, suite = chosen(arguments.gpu, arguments.gpu_memory), config["suite"]
     backbones = config["suites"][suite]["backbones"]

@@ -61,9 +61,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.preflight.work import measured
     from tcmbench.training.settings import Settings
 
-    raw = read_config(arguments.config)
-    if arguments.suite:
-        raw["suite"] = arguments.suite
+    raw = read_config(arguments.config, arguments.suite)
     config = check(raw, datasets.names(), available_losses())
     if torch.version.cuda and arguments.device != "cpu":
         require_driver(str(torch.__version__), torch.version.cuda)

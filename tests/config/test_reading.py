@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tcmbench.common.errors import UserError
+from tcmbench.config.check import check
 from tcmbench.config.reading import read_config
 from tests.paths import ROOT
 
@@ -80,6 +81,21 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, content, sentence: 
     with pytest.raises(UserError, match=sentence) as caught:
         read_config(path)
     assert "\n" not in str(caught.value)
+
+
+def test_another_suite_takes_the_place_of_the_chosen_one(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("suite: paper\nsuites: {}\n")
+    assert read_config(path, "quick") == {"suite": "quick", "suites": {}}
+    assert read_config(path) == {"suite": "paper", "suites": {}}
+
+
+@pytest.mark.parametrize("text", ["", "- suite\n", "word\n"])
+def test_a_file_without_keys_is_refused_by_every_reader(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match="has no keys at its top level"):
+        check(read_config(path, "quick"), (), ())
 
 
 @pytest.mark.workflow

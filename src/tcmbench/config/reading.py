@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import yaml
 
 
-def read_config(path: Path) -> Any:
-    """Return the content of a YAML or JSON file.
+def read_config(path: Path, suite: str | None = None) -> Any:
+    """Return the content of a YAML or JSON file, with another suite where one is named.
 
     Raises:
         UserError: the file is missing, is not valid, or has a key twice in one mapping.
@@ -26,12 +26,13 @@ def read_config(path: Path) -> Any:
                 f"{path} has the key '{second.value}' twice, in lines {_line(first)} and "
                 f"{_line(second)}; give one of them another name or remove it"
             )
-        return yaml.safe_load(text)
+        found = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); name another file") from None
     except yaml.YAMLError as error:
         where = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML ({where}); repair it") from None
+    return found | {"suite": suite} if suite and isinstance(found, dict) else found
 
 
 def _twins(tree: "yaml.Node | None") -> "Iterator[tuple[yaml.Node, yaml.Node]]":

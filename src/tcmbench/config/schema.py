@@ -98,6 +98,8 @@ def _with_defaults(value: Any, schema: Any) -> Any:
 def _sentence(error: Any) -> str:
     """Say a schema error as one sentence with the key, the value and the nearest valid one."""
     where = ".".join(str(part) for part in error.absolute_path)
+    if not error.absolute_path and error.validator == "type":
+        return "config.yaml has no keys at its top level; start from the one of this repository"
     prefix = f"{where}." if where else ""
     if error.validator == "additionalProperties":
         known = error.schema.get("properties", {})
