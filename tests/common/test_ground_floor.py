@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from tcmbench.common.commands import run_command
 from tcmbench.common.errors import UserError, nearest
 from tcmbench.common.files import atomic_path, read_json, sha256, write_json
+from tests.paths import SRC
 from tcmbench.common.records import build
 
 # --- errors
@@ -101,6 +104,28 @@ def test_atomic_path_keeps_the_old_file_when_the_block_fails(tmp_path, error):
         write_half(final, error)
     assert final.read_text() == "old"
     assert list(tmp_path.iterdir()) == [final]
+
+
+def test_atomic_path_removes_what_the_dead_left_and_nothing_else(tmp_path):
+    kept = [tmp_path / name for name in (".b.x.part.csv", ".a.x.csv", "a.part.csv", ".a.part")]
+    final = tmp_path / "a.csv"
+    for path in kept:
+        path.write_text("mine")
+    writer = (
+        f"import os, sys; sys.path.insert(0, {str(SRC)!r})\n"
+        "from tcmbench.common.files import atomic_path\n"
+        "with atomic_path(sys.argv[1]) as part: part.write_text('half'); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", writer, final], check=False).returncode == 9
+    (left,) = tmp_path.glob(".a.*.part.csv")
+    with atomic_path(final) as first:
+        assert not left.exists()
+        with atomic_path(final) as second:
+            assert first.exists()
+            second.write_text("second")
+        first.write_text("first")
+    assert sorted(tmp_path.iterdir()) == sorted([*kept, final])
+    assert final.read_text() == "first"
 
 
 def test_json_comes_back_and_nothing_is_written_of_what_has_no_json(tmp_path):

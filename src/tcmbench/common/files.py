@@ -1,16 +1,20 @@
 """Files that are whole or absent: atomic writes, and the hashes that name their content."""
 
+import fcntl
+import glob
 import hashlib
 import json
 import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tcmbench.common.errors import UserError
+
+PART = ".part"
 
 
 @contextmanager
@@ -19,12 +23,12 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
 
     The temporary name keeps the suffix of `final`, since many writers choose the format by it.
     Missing parent folders are made. A reader sees the old file or the whole new one, never a part.
+    What a killed writer of `final` left behind is removed; a living one keeps its part locked.
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{final.stem}.", suffix=final.suffix, dir=final.parent)
-    os.close(handle)
-    temporary = Path(name)
+    _remove_dead_parts(final)
+    handle, temporary = _locked_part(final)
     try:
         yield temporary
         # mkstemp makes private files; results are meant to be shared like any other file.
@@ -34,6 +38,29 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
         temporary.replace(final)
     finally:
         temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked_part(final: Path) -> tuple[int, Path]:
+    while True:
+        handle, name = tempfile.mkstemp(
+            prefix=f".{final.stem}.", suffix=PART + final.suffix, dir=final.parent
+        )
+        with suppress(OSError):  # a file system without locks: nothing is removed there either
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        # Another process may have taken it for a dead one before it was locked.
+        part = Path(name)
+        if part.exists():
+            return handle, part
+        os.close(handle)
+
+
+def _remove_dead_parts(final: Path) -> None:
+    pattern = f".{glob.escape(final.stem)}.*{PART}{glob.escape(final.suffix)}"
+    for part in final.parent.glob(pattern):
+        with suppress(OSError), part.open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink()
 
 
 def in_folder(folder: Path, name: str) -> Path:
