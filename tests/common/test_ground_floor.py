@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from tcmbench.common.commands import run_command
 from tcmbench.common.errors import UserError, nearest
 from tcmbench.common.files import atomic_path, read_json, sha256, write_json
-from tests.paths import SRC
 from tcmbench.common.records import build
+from tests.paths import SRC
 
 # --- errors
 
