@@ -1,6 +1,6 @@
-# `make quick` and `make test` need python3 (3.11 or 3.12), pip and make, nothing else.
+# `make quick` and `make test` need a Python (3.11 to 3.14) with pip, and make, nothing else.
 SHELL := /bin/bash
-PYTHON ?= python3
+PYTHON ?=
 VENV ?= .venv
 CORES ?= all
 SHARE ?= 1
@@ -63,15 +63,15 @@ setup: $(READY) ## the private environment in .venv, from requirements.lock
 
 # `venv --without-pip` and `pip --python` also work where Debian splits ensurepip off.
 $(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
-	  { echo "tcm-bench needs Python 3.11 or 3.12, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1); name another one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 2; }
 	@test ! -e "$(VENV)" || test -e "$(MADE)" || test -e "$(READY)" || test -z "$$(ls -A "$(VENV)")" || \
 	  { echo "$(VENV) would be replaced, but 'make setup' did not make it; name another folder: make $(MAKECMDGOALS) VENV=.venv-tcm" >&2; exit 2; }
-	@echo "setting up $(VENV) (about 6 GB, two minutes or so)"
-	rm -rf "$(VENV)"
-	mkdir -p "$(VENV)" && touch "$(MADE)"
-	$(PYTHON) -m venv --without-pip "$(VENV)"
-	$(PYTHON) -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --require-hashes -r requirements.lock
+	@python=$$(envs/find_python.sh "make $(MAKECMDGOALS)" "$(PYTHON)") || exit 2; \
+	echo "setting up $(VENV) with $$python (about 6 GB, two minutes or so)"; \
+	set -e; \
+	rm -rf "$(VENV)"; \
+	mkdir -p "$(VENV)"; touch "$(MADE)"; \
+	"$$python" -m venv --without-pip "$(VENV)"; \
+	"$$python" -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --require-hashes -r requirements.lock; \
 	touch $(READY)
 
 # All extras but faiss-gpu: it ships the folder of faiss-cpu.
@@ -84,9 +84,9 @@ lock: setup ## newest versions within the ranges of pyproject.toml, with hashes 
 envs: setup ## the conda environments: what envs/*.in names and all that pip takes with it, as locked
 	@for file in envs/*.in; do \
 	  pins=$$($(RUN) uv pip compile $$file --constraint requirements.lock --universal \
-	    --python-version 3.12 --no-header --no-annotate --quiet) || exit 1; \
+	    --python-version 3.13 --no-header --no-annotate --quiet) || exit 1; \
 	  { printf '%s\n' "# Written by \`make envs\` from $$(basename $$file) and requirements.lock, by pip: one set of" \
 	    "# builds with and without conda." "channels:" "  - conda-forge" "dependencies:" \
-	    "  - conda-forge::python=3.12" "  - conda-forge::pip" "  - pip:"; \
+	    "  - conda-forge::python=3.13" "  - conda-forge::pip" "  - pip:"; \
 	    sed 's/^/      - /' <<< "$$pins"; } > $${file%.in}.yaml; \
 	done

@@ -11,8 +11,8 @@ from tests.paths import ROOT
 ENVS = sorted((ROOT / "envs").glob("*.yaml"))
 LOCK = (ROOT / "requirements.lock").read_text()
 LINUX = {
-    "python_full_version": "3.12.0",
-    "python_version": "3.12",
+    "python_full_version": "3.13.0",
+    "python_version": "3.13",
     "sys_platform": "linux",
     "platform_system": "Linux",
     "platform_machine": "x86_64",

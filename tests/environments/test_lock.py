@@ -21,7 +21,7 @@ def test_the_lock_has_hashes_and_no_addresses():
         assert re.search(r"--hash=sha256:[0-9a-f]{64}\b", entry), entry
 
 
-@pytest.mark.parametrize("python", ["3.11", "3.12"])
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 def test_the_ranges_admit_what_is_locked(python):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()

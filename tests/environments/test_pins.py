@@ -57,9 +57,9 @@ def test_an_environment_pins_what_is_locked(env):
     content = yaml.safe_load(env.read_text())
     assert content["channels"] == ["conda-forge"]
     conda = [entry for entry in content["dependencies"] if isinstance(entry, str)]
-    assert conda == ["conda-forge::python=3.12", "conda-forge::pip"]
+    assert conda == ["conda-forge::python=3.13", "conda-forge::pip"]
     shared = {name: version for name, version in pins(env).items() if name not in ON_GPU}
-    versions = locked("3.12")
+    versions = locked("3.13")
     assert shared == {name: versions.get(name) for name in shared}
 
 

@@ -40,7 +40,7 @@ def test_conda_forge_alone_solves_an_environment(env, tmp_path):
     pythons = [("python", f"3.{minor}.4", []) for minor in (11, 12, 13)]
     pip = ("pip", "26.1", ["python >=3.9", "setuptools"])
     forge = pack_channel(tmp_path / "conda-forge", [*pythons, pip, ("setuptools", "84.2.1", [])])
-    other = pack_channel(tmp_path / "other", [("python", "3.12.9", []), ("pip", "99", [])])
+    other = pack_channel(tmp_path / "other", [("python", "3.13.9", []), ("pip", "99", [])])
     content = yaml.safe_load(env.read_text())
     assert [rattler.Channel(name).name for name in content["channels"]] == ["conda-forge"]
     specs = [entry for entry in content["dependencies"] if isinstance(entry, str)]
@@ -49,7 +49,7 @@ def test_conda_forge_alone_solves_an_environment(env, tmp_path):
     local = [f"{forge}::{spec.partition('::')[2]}" for spec in specs]
     found = asyncio.run(rattler.solve([other, forge], local, platforms=["linux-64", "noarch"]))
     assert {(one.name.normalized, str(one.version)) for one in found} == {
-        ("python", "3.12.4"),
+        ("python", "3.13.4"),
         ("pip", "26.1"),
         ("setuptools", "84.2.1"),
     }
