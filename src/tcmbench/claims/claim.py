@@ -6,6 +6,7 @@ from typing import Any
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 WITHIN_NOISE, NOT_RUN = "within noise", "not run"
+DOES_NOT_APPLY = "does not apply"
 ANNOUNCEMENT = (
     'the authors\' announcement, "More reliable nearest-neighbor search with deep metric learning"'
 )
@@ -13,10 +14,11 @@ RULE = (
     "Each claim is read as a bound on one number. Reproduced: our number and its whole 95 % "
     "interval meet the bound. Not reproduced: the whole interval misses it. Within noise: the "
     "interval reaches both sides, or there is none. Not run: a comparison that the claim needs is "
-    "missing, or the data are miniatures. The interval of a count goes from the rows whose own "
-    "interval shows the effect to the rows whose interval does not show its opposite; that of a "
-    "largest or smallest change goes from the extreme lower to the extreme upper end over all "
-    "rows. Both hold if every row's interval holds; they are not corrected for the number of rows."
+    "missing. Does not apply: the claim is about other data. The interval of a count goes from the "
+    "rows whose own interval shows the effect to the rows whose interval does not show its "
+    "opposite; that of a largest or smallest change goes from the extreme lower to the extreme "
+    "upper end over all rows. Both hold if every row's interval holds; they are not corrected for "
+    "the number of rows."
 )
 
 
@@ -73,9 +75,12 @@ def judge(claim: Claim, finding: Finding) -> str:
     return REPRODUCED if all(meets) else WITHIN_NOISE if any(meets) else NOT_REPRODUCED
 
 
-def entry(claim: Claim, finding: Finding, obstacle: str) -> dict[str, Any]:
-    """Return the claim's entry of claims.json; an `obstacle` is why no verdict is given."""
-    verdict = NOT_RUN if obstacle else judge(claim, finding)
+def entry(claim: Claim, finding: Finding, obstacle: str, without: str = NOT_RUN) -> dict[str, Any]:
+    """Return the claim's entry of claims.json.
+
+    An `obstacle` is why no verdict is given; `without` then stands in its place.
+    """
+    verdict = without if obstacle else judge(claim, finding)
     return {
         "id": claim.identity,
         "sentence": claim.sentence,
@@ -107,6 +112,7 @@ def _why(claim: Claim, finding: Finding, verdict: str, obstacle: str) -> str:
         NOT_REPRODUCED: f"no part of the interval is {bound}",
         WITHIN_NOISE: f"the interval reaches both sides of {limit}",
         NOT_RUN: obstacle,
+        DOES_NOT_APPLY: obstacle,
     }
     reason = reasons[verdict]
     if verdict == WITHIN_NOISE and math.isnan(finding.low):

@@ -4,7 +4,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from tcmbench import templates
-from tcmbench.claims.claim import NOT_REPRODUCED, NOT_RUN, REPRODUCED, RULE, WITHIN_NOISE
+from tcmbench.claims.claim import (
+    DOES_NOT_APPLY,
+    NOT_REPRODUCED,
+    NOT_RUN,
+    REPRODUCED,
+    RULE,
+    WITHIN_NOISE,
+)
 from tcmbench.tables.cells import signed
 from tcmbench.tables.markdown import ESCAPES
 
@@ -17,6 +24,7 @@ LOOKS = {
     NOT_REPRODUCED: ("✗", "worse"),
     WITHIN_NOISE: ("≈", "equal"),
     NOT_RUN: ("–", "equal"),
+    DOES_NOT_APPLY: ("–", "equal"),
 }
 DECIMALS = {"comparisons": 0, "%": 1, "points": 1, "ratio": 3, "r": 2}
 

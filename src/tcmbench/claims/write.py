@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.claims import comparisons, cost, inflection
-from tcmbench.claims.claim import Claim, Finding, entry
+from tcmbench.claims.claim import DOES_NOT_APPLY, Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
 from tcmbench.common.files import atomic_path, write_json
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ["dataset", "backbone", "loss"]
-ON_MINIATURES = "on miniatures, which say nothing about the paper's datasets"
+ON_MINIATURES = "these are miniatures, which say nothing about the paper's datasets"
 NEEDS_PARETO = "needs the Pareto suite: two backbones, five losses, several batch sizes"
 
 
@@ -45,7 +45,8 @@ def judged(
     """Return the entries of claims.json.
 
     At full scale the paper's sixteen cells count and rows beyond them do not; until all are there
-    every verdict on them is `not run`. On miniatures all rows are counted and nothing is judged.
+    every verdict on them is `not run`. On miniatures all rows are counted, and the claims do not
+    apply.
 
     Args:
         frame: a `comparisons_frame`.
@@ -65,7 +66,9 @@ def judged(
 
 
 def _entry(claim: Claim, finding: Finding, missing: str, miniature: bool) -> dict[str, Any]:
-    obstacle = ON_MINIATURES if miniature else missing
+    if miniature:
+        return entry(claim, finding, ON_MINIATURES, DOES_NOT_APPLY)
+    obstacle = missing
     if not obstacle and finding.n == 0:
         obstacle = "the runs did not record what it needs"
     return entry(claim, finding, obstacle)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tcmbench.statistics import RESAMPLES
 from tcmbench.tables.intervals import NO_INTERVAL, OVER_CLASSES, OVER_SEEDS
 from tcmbench.tables.names import MINIATURE, OTHER_DATASETS, backbone_title, dataset_title
+from tcmbench.tables.overall import overall
 from tcmbench.tables.runs import Comparison, MeasuredRun
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite:
         "Change: +TCM minus base, of the same seed, rounded after the subtraction; R@1 in "
         "percentage points. A change that rounds to zero has no arrow and no colour; the colour "
         "follows the change alone, not its interval.",
+        *overall(frame),
         *_stored(first.image_cache),
         *_left_out(runs),
         "Selection: the weights after the last epoch; no test image chooses anything.",
