@@ -1,7 +1,7 @@
 """Draw the figures of measured runs, each as .svg, .pdf and .png.
 
 python src/figures.py utility|deployer|training --dataset NAME --out FOLDER RUN_FOLDER ...
-python src/figures.py summary|plane|pareto|ablation --tables FOLDER --out FOLDER
+python src/figures.py summary|plane|pareto|ablation|margins --tables FOLDER --out FOLDER
 python src/figures.py toy --out FOLDER RUN_FOLDER RUN_FOLDER
 python src/figures.py neighbours --images FOLDER --out FOLDER RUN_FOLDER RUN_FOLDER
 """
@@ -25,6 +25,7 @@ TABLES = {
     "plane": ("comparisons as arrows in the plane of OPIS and error", "comparisons.csv"),
     "pareto": ("OPIS against recognition error over batch sizes", "runs.csv"),
     "ablation": ("heat maps of TCM's margins and weights", "runs.csv"),
+    "margins": ("what validated margins do, and which are chosen", "margins.csv"),
 }
 LOWEST = "of several seeds the lowest that both variants have is drawn"
 
@@ -159,7 +160,7 @@ def draw_neighbours(arguments: argparse.Namespace) -> None:
 
 def draw_table(arguments: argparse.Namespace) -> None:
     """Draw a figure of a suite's table."""
-    from tcmbench.plots import ablation, pareto, plane, style, summary
+    from tcmbench.plots import ablation, margins, pareto, plane, style, summary
     from tcmbench.tables.reading import read_frame
 
     draw = {
@@ -167,6 +168,7 @@ def draw_table(arguments: argparse.Namespace) -> None:
         "plane": plane.draw_plane,
         "pareto": pareto.draw_pareto,
         "ablation": ablation.draw_ablation,
+        "margins": margins.draw_margins,
     }[arguments.figure]
     table = read_frame(arguments.tables / TABLES[arguments.figure][1])
     style.save(draw(table), arguments.out, arguments.figure)

@@ -17,6 +17,7 @@ sys.path.append(str(SRC))
 from tcmbench import datasets
 from tcmbench.common import machine
 from tcmbench.common.driver import built_for, require_driver
+from tcmbench.config import folds, tuned
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
 from tcmbench.config.reading import read_config
 from tcmbench.download.terms import terms
@@ -46,6 +47,7 @@ SUITE = config["suite"]
 GRID = config["suites"][SUITE]
 SCALE = GRID["scale"]
 FULL = SCALE == "full"
+VALIDATED = "validation" in GRID
 ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and FULL)
 DEVICE = "cuda" if ON_GPU else "cpu"
 # Rule files of the user's own are relative to the working directory, `include` to this file.
@@ -58,7 +60,7 @@ RUN = "results/runs/{dataset}/{backbone}/{loss}/{variant}/seed{seed}"
 
 
 wildcard_constraints:
-    dataset="|".join(GRID["datasets"]),
+    dataset=f"(?:{'|'.join(GRID['datasets'])}){folds.PATTERN}",
     backbone="|".join(GRID["backbones"]),
     loss=f"(?:{'|'.join(config['losses'])}){POINT}",
     point=POINT,

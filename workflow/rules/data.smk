@@ -1,14 +1,15 @@
 # Archives -> verified archives -> images and manifests.
 # Inputs: none at full scale; what the miniature rules render at miniature scale.
 # Outputs: results/data/{scale}/{dataset}/{archives/*.verified.json,train.csv,test.csv,manifest.json}
+# and, of a fold of the training classes, {dataset}~fold=1of4/{train.csv,validation.csv,manifest.json}
 # Archives and images are deliberately not declared: Snakemake deletes the outputs of a rule before
 # it runs it again, and they may be large, brought by hand, or shared with other workflows.
 
 MANIFESTS = collect(
     "results/data/{scale}/{dataset}/{split}.csv",
     scale=SCALE,
-    dataset=GRID["datasets"],
-    split=["train", "test"],
+    dataset=folds.of_suite(GRID),
+    split=["train", "validation" if VALIDATED else "test"],
 )
 
 
@@ -108,3 +109,34 @@ rule prepare:
         "python {input.script:q} --dataset {wildcards.dataset} --archives {params.archives:q}"
         " --receipts {params.receipts} --out {params.images:q} --manifests {params.folder}"
         " --threads {threads} {params.checks} {params.options} > {log} 2>&1"
+
+
+rule fold:
+    input:
+        train="results/data/{scale}/{dataset}/train.csv",
+        script=script("folds.py"),
+        code=code("folds.py"),
+    output:
+        train="results/data/{scale}/{dataset}~fold={number}of{folds}/train.csv",
+        validation="results/data/{scale}/{dataset}~fold={number}of{folds}/validation.csv",
+        manifest="results/data/{scale}/{dataset}~fold={number}of{folds}/manifest.json",
+    log:
+        "results/data/{scale}/{dataset}~fold={number}of{folds}/logs/fold.log",
+    benchmark:
+        "results/data/{scale}/{dataset}~fold={number}of{folds}/logs/fold.benchmark.tsv"
+    wildcard_constraints:
+        dataset="[^/~]+",
+        number="[0-9]+",
+        folds="[0-9]+",
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        folder=subpath(output.train, parent=True),
+    shell:
+        "python {input.script:q} --manifest {input.train:q} --fold {wildcards.number}"
+        " --of {wildcards.folds} --out {params.folder} > {log} 2>&1"

@@ -1,5 +1,5 @@
-# Embeddings of the test images, which at full scale are decoded once for all runs.
-# Inputs: model.safetensors, run.json, the test manifest.
+# Embeddings of the test images, or of those of a fold, which at full scale are decoded once for all runs.
+# Inputs: model.safetensors, run.json, the manifest of what is scored.
 # Outputs: results/data/{scale}/{dataset}/views/{resize}_{crop}.{npy,json}; embeddings.npz
 
 EMBED_SOURCES = code("embed.py")
@@ -7,7 +7,7 @@ EMBED_SOURCES = code("embed.py")
 
 rule evaluation_view:
     input:
-        manifest="results/data/{scale}/{dataset}/test.csv",
+        manifest=scored_manifest,
         script=script("view.py"),
         code=code("view.py"),
     output:
@@ -39,7 +39,7 @@ rule embed:
     input:
         model=f"{RUN}/model.safetensors",
         record=f"{RUN}/run.json",
-        manifest=f"results/data/{SCALE}/{{dataset}}/test.csv",
+        manifest=scored_manifest,
         view=stored_view,
         script=script("embed.py"),
         code=EMBED_SOURCES,

@@ -1,12 +1,14 @@
 # Every figure as .svg, .pdf and .png.
 # Inputs: tables of the suite, files of its runs, images. Outputs: results/figures/{suite}/*
 
-# What is drawn of a table; `pareto` and `ablation` belong to the suites of these names.
+# What is drawn of a table; `pareto` and `ablation` belong to the suites of these names, `margins` to
+# those with `validation`.
 FIGURES_OF_TABLES = {
     "summary": ("comparisons.csv", "Summary of all comparisons"),
     "plane": ("comparisons.csv", "Comparisons in the plane of OPIS and error"),
     "pareto": ("runs.csv", "OPIS against recognition error"),
     "ablation": ("runs.csv", "Margins and weights of TCM"),
+    "margins": ("margins.csv", "Margins, validated on training classes"),
 }
 # What is drawn of a dataset's runs, and the file it needs beside metrics.json and run.json.
 FIGURES_OF_DATASETS = {

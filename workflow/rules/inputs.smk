@@ -15,7 +15,7 @@ def archive_names(dataset):
 
 def data_folder(wildcards):
     """Where a dataset's images lie, perhaps outside and shared."""
-    return f"{config['data_root']}/{SCALE}/{wildcards.dataset}"
+    return f"{config['data_root']}/{SCALE}/{folds.plain(wildcards.dataset)}"
 
 
 def archive_folder(wildcards):
@@ -178,9 +178,15 @@ def train_json(loss):
 # Embedding
 
 
+def scored_manifest(wildcards):
+    """The images that are embedded: the test split, or a fold of the training split."""
+    split = "validation" if folds.parsed(wildcards.dataset)[1] else "test"
+    return f"results/data/{SCALE}/{wildcards.dataset}/{split}.csv"
+
+
 def view_mb(wildcards):
     """Size of a stored evaluation view in MB; a miniature counts as nothing."""
-    size = view_bytes(DATASETS[wildcards.dataset], int(wildcards.crop))
+    size = view_bytes(DATASETS[folds.plain(wildcards.dataset)], int(wildcards.crop))
     return int(size / 1e6) if wildcards.scale == "full" else 0
 
 

@@ -11,10 +11,8 @@ TABLES = collect(
         "comparisons.md",
         "comparisons.tex",
         "comparisons.html",
-        "claims.json",
-        "claims.md",
-        "claims.html",
-    ],
+    ]
+    + (["margins.csv"] if VALIDATED else ["claims.json", "claims.md", "claims.html"]),
 )
 DEVIATIONS = f"results/tables/{SUITE}/deviations.html"
 PAGE = "results/index.html"
@@ -57,6 +55,31 @@ rule comparisons:
     shell:
         "python {input.script:q} --suite {wildcards.suite} --out {params.folder}"
         " --paper {input.paper:q} --published {input.published:q} {params.runs} > {log} 2>&1"
+
+
+rule margins:
+    input:
+        metrics=run_files(RUNS, "metrics.json"),
+        records=run_files(RUNS, "run.json"),
+        script=script("tune.py"),
+        code=code("tune.py"),
+    output:
+        "results/tables/{suite}/margins.csv",
+    log:
+        "results/tables/{suite}/margins.log",
+    benchmark:
+        "results/tables/{suite}/margins.benchmark.tsv"
+    conda:
+        "../../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        folder=subpath(output[0], parent=True),
+        runs=run_files(RUNS),
+    shell:
+        "python {input.script:q} --out {params.folder} {params.runs} > {log} 2>&1"
 
 
 rule claims:

@@ -50,6 +50,8 @@ def figure_names():
 
     Neighbours are drawn of each dataset's first backbone and loss.
     """
+    if VALIDATED:
+        return ["margins"]
     for sweep in ("pareto", "ablation"):
         if SUITE.startswith(sweep):
             return [sweep]

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
 from tcmbench.common.errors import UserError
+from tcmbench.config import folds
 from tcmbench.config.references import check_names, listed
 from tcmbench.config.schema import Config, settings, validated
 from tcmbench.config.sweeps import (
@@ -16,6 +17,7 @@ from tcmbench.config.sweeps import (
     parsed,
     points,
 )
+from tcmbench.config.tuned import WORD, choice, choices, usual
 
 # How a recipe's settings are grouped in a training's configuration.
 MODEL_KEYS = ("pooling", "layer_norm", "embedding_size", "freeze_batch_norm")
@@ -28,7 +30,8 @@ COMPUTE_KEYS = ("precision", "compile")
 class Run:
     """One training and all that follows from it.
 
-    `loss` is a name of the configuration, with `~setting=value,...` behind it at a swept point.
+    `loss` is a name of the configuration, with `~setting=value,...` behind it at a swept point;
+    `dataset` has `~fold=1of4` behind it where classes of the training split are scored.
     """
 
     dataset: str
@@ -68,23 +71,30 @@ def runs(config: Config, suite: str | None = None) -> list[Run]:
     """List the runs of a suite (default: the chosen one), paired variants side by side.
 
     A value that a run has anyway is no part of its point, so that it is trained once for all
-    suites; the same holds for the regularizer's settings and the variant `base`.
+    suites; the same holds for the regularizer's settings and the variant `base`. Tuned margins are
+    a point of their run; the suites that choose them do not have them.
+
+    Raises:
+        UserError: margins are to be tuned ones, and none have been chosen.
     """
     name = suite or config["suite"]
     grid = config["suites"][name]
     joining = [loss for loss, entry in config["losses"].items() if _joins(entry, name)]
     cells = itertools.product(
-        grid["datasets"],
+        folds.of_suite(grid),
         grid["backbones"],
         grid.get("losses", joining),
         points(grid["sweep"]),
         grid["seeds"],
         grid["variants"],
     )
-    found = (
-        _at(config, Run(dataset, backbone, loss, variant, seed), point, grid["scale"])
-        for dataset, backbone, loss, point, seed, variant in cells
-    )
+    tuned = config["regularizer"] == WORD and "validation" not in grid
+    chosen = choices(config, grid["scale"]) if tuned else {}
+    found = []
+    for dataset, backbone, loss, point, seed, variant in cells:
+        run = Run(dataset, backbone, loss, variant, seed)
+        of_run = choice(chosen, (dataset, backbone, loss)) | point if tuned else point
+        found.append(_at(config, run, of_run, grid["scale"]))
     return list(dict.fromkeys(found))
 
 
@@ -99,8 +109,8 @@ def train_config(config: Config, run: Run) -> Config:
     backbone = config["backbones"][run.backbone]
     name, point = parsed(run.loss)
     loss = config["losses"][name]
-    regularizer = config["regularizer"] | of_regularizer(point)
-    data = f"{grid['scale']}/{run.dataset}"
+    regularizer = usual(config) | of_regularizer(point)
+    images = f"{grid['scale']}/{folds.plain(run.dataset)}"
     pretrained = backbone["weights"] != "none"
     return {
         "dataset": run.dataset,
@@ -108,8 +118,8 @@ def train_config(config: Config, run: Run) -> Config:
         "variant": run.variant,
         "scale": grid["scale"],
         "seed": run.seed,
-        "manifest": f"results/data/{data}/train.csv",
-        "images": f"{config['data_root']}/{data}",
+        "manifest": f"results/data/{grid['scale']}/{run.dataset}/train.csv",
+        "images": f"{config['data_root']}/{images}",
         "weights": f"results/weights/{run.backbone}.safetensors" if pretrained else None,
         "model": {
             "timm": backbone["timm"],
@@ -143,13 +153,13 @@ def _at(config: Config, run: Run, point: Point, scale: str) -> Run:
     """Return a run at a point, without the settings that change nothing in it."""
     if not point:
         return run
-    usual = _merged(config, run, scale) | {
-        f"{REGULARIZER}{key}": value for key, value in config["regularizer"].items()
+    anyway = _merged(config, run, scale) | {
+        f"{REGULARIZER}{key}": value for key, value in usual(config).items()
     }
     changed = {
         key: value
         for key, value in point.items()
-        if value != usual.get(key) and not (run.variant == "base" and key.startswith(REGULARIZER))
+        if value != anyway.get(key) and not (run.variant == "base" and key.startswith(REGULARIZER))
     }
     return replace(run, loss=named(run.loss, changed))
 
@@ -163,12 +173,20 @@ def _recipe(config: Config, run: Run, scale: str) -> Config:
             f"no recipe in config.yaml sets '{missing[0]}' for {run.dataset}, {run.backbone}, "
             f"{run.loss}; add it under 'recipes'"
         )
-    return merged
+    fold = folds.parsed(run.dataset)[1]
+    return merged | _smaller(merged, fold) if fold else merged
+
+
+def _smaller(recipe: Config, fold: folds.Fold) -> Config:
+    """Give a batch the same share of the classes, of which a fold's training has fewer."""
+    each = recipe["samples_per_class"]
+    classes = recipe["batch_size"] // each * (fold.of - 1) // fold.of
+    return {"batch_size": each * max(classes, 1)}
 
 
 def _merged(config: Config, run: Run, scale: str) -> Config:
     name, point = parsed(run.loss)
-    facts = {"scale": scale, **asdict(run), "loss": name}
+    facts = {"scale": scale, **asdict(run), "loss": name, "dataset": folds.plain(run.dataset)}
     merged: Config = {}
     for entry in config["recipes"]:
         if all(facts[key] in listed(names) for key, names in entry["where"].items()):
@@ -194,7 +212,7 @@ def _check_scales(config: Config) -> None:
     """Refuse two suites of different scale that would write the same run folders."""
     scale_of: dict[str, str] = {}
     for name, suite in config["suites"].items():
-        for run in runs(config, name):
+        for run in runs(config | {"regularizer": usual(config)}, name):
             if scale_of.setdefault(run.folder, suite["scale"]) != suite["scale"]:
                 raise UserError(
                     f"config.yaml suite '{name}' trains backbone '{run.backbone}' on {run.dataset} "

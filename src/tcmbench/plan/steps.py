@@ -7,6 +7,7 @@ import numpy as np
 
 from tcmbench import datasets
 from tcmbench.common.errors import UserError
+from tcmbench.config import folds
 from tcmbench.images.manifests import read_manifest
 from tcmbench.training.sampling import Indices, epoch_batches
 from tcmbench.training.settings import Settings
@@ -53,5 +54,9 @@ def _of_equal_classes(settings: Settings) -> Indices:
             f"{settings.manifest} is not there, and nothing else says how many images each class "
             "has; make it with `snakemake data`"
         )
-    counts = datasets.load(settings.dataset).counts
-    return np.arange(counts.train_images) % counts.train_classes
+    name, fold = folds.parsed(settings.dataset)
+    counts = datasets.load(name).counts
+    images, classes = counts.train_images, counts.train_classes
+    if fold:
+        images, classes = images - images // fold.of, classes - classes // fold.of
+    return np.arange(images) % classes

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tcmbench import datasets
+from tcmbench.config import folds
 from tcmbench.config.schema import Config
 from tcmbench.plan.gpus import Gpu
 from tcmbench.plan.network import BYTES, work_of
@@ -31,7 +32,7 @@ def storage_of(config: Config, settings: Iterable[Settings], gpu: Gpu) -> Storag
         gpu: where they run.
     """
     runs = list(settings)
-    published = {run.dataset: run for run in runs if run.scale == "full"}
+    published = {folds.plain(run.dataset): run for run in runs if run.scale == "full"}
     archives = images = views = 0
     cache = cache_of((config["image_cache"] or {}).get("short_side"))
     for name, run in published.items():
@@ -51,9 +52,14 @@ def storage_of(config: Config, settings: Iterable[Settings], gpu: Gpu) -> Storag
 
 def _kept_bytes(run: Settings, gpu: Gpu) -> int:
     """Weights and embeddings that a run leaves."""
-    full = run.scale == "full"
-    images = datasets.load(run.dataset).counts.test_images if full else 0
+    images = _scored_images(run.dataset) if run.scale == "full" else 0
     return _weight_bytes(run, gpu) + images * run.model.embedding_size * BYTES
+
+
+def _scored_images(name: str) -> int:
+    dataset, fold = folds.parsed(name)
+    counts = datasets.load(dataset).counts
+    return counts.train_images // fold.of if fold else counts.test_images
 
 
 def _weight_bytes(run: Settings, gpu: Gpu) -> int:

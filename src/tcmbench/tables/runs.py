@@ -9,6 +9,7 @@ from typing import Any
 
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json
+from tcmbench.config import folds
 from tcmbench.config.check import Run
 from tcmbench.config.sweeps import named, of_recipe, parsed
 from tcmbench.tables.names import VARIANTS, cell_order
@@ -19,6 +20,8 @@ MEASURED = ("recall_at_1", "opis", "epsilon_opis")
 SETTINGS = ("far_range", "frr_range", "num_thresholds", "beta", "epsilon")
 
 Cell = tuple[str, str, str]
+# What the two runs of a pair have in common: the dataset with its fold, and the seed.
+Same = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,18 @@ class MeasuredRun:
     @property
     def cell(self) -> Cell:
         """Dataset, backbone and loss, with its swept settings, if any, in the loss's name."""
-        return self.run.dataset, self.run.backbone, self.run.loss
+        return folds.plain(self.run.dataset), self.run.backbone, self.run.loss
 
     @property
     def base_cell(self) -> Cell:
         """The cell of the base run: without settings of the regularizer, which it has none of."""
         loss, point = parsed(self.run.loss)
-        return self.run.dataset, self.run.backbone, named(loss, of_recipe(point))
+        return folds.plain(self.run.dataset), self.run.backbone, named(loss, of_recipe(point))
+
+    @property
+    def fold(self) -> folds.Fold | None:
+        """The fold of the training classes that was scored, None for the test classes."""
+        return folds.parsed(self.run.dataset)[1]
 
     @property
     def scale(self) -> str:
@@ -60,7 +68,7 @@ class MeasuredRun:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The runs of one dataset, backbone and loss, as (base, tcm) pairs of the same seed.
+    """The runs of one dataset, backbone and loss, as (base, tcm) pairs of the same fold and seed.
 
     `cell` is that of the tcm runs: one base run may belong to several comparisons.
     """
@@ -102,22 +110,23 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 
 def pair(runs: Sequence[MeasuredRun]) -> tuple[list[Comparison], list[str]]:
-    """Pair base and tcm runs by seed; also say in sentences which runs found no partner.
+    """Pair base and tcm runs by fold and seed; also say in sentences which runs found no partner.
 
     Raises:
         UserError: not one pair.
     """
-    by_variant: dict[str, dict[Cell, dict[int, MeasuredRun]]] = {name: {} for name in VARIANTS}
+    by_variant: dict[str, dict[Cell, dict[Same, MeasuredRun]]] = {name: {} for name in VARIANTS}
     for run in runs:
-        by_variant[run.run.variant].setdefault(run.cell, {})[run.run.seed] = run
+        same = run.run.dataset, run.run.seed
+        by_variant[run.run.variant].setdefault(run.cell, {})[same] = run
     comparisons: list[Comparison] = []
     paired: set[Path] = set()
     for cell, tcm in by_variant["tcm"].items():
         base = by_variant["base"].get(next(iter(tcm.values())).base_cell, {})
-        seeds = sorted(base.keys() & tcm.keys())
-        if seeds:
-            comparisons.append(Comparison(cell, tuple((base[s], tcm[s]) for s in seeds)))
-            paired.update(side[s].folder for side in (base, tcm) for s in seeds)
+        both = sorted(base.keys() & tcm.keys())
+        if both:
+            comparisons.append(Comparison(cell, tuple((base[s], tcm[s]) for s in both)))
+            paired.update(side[s].folder for side in (base, tcm) for s in both)
     notes = [_left_out(run) for run in runs if run.folder not in paired]
     if not comparisons:
         raise UserError(
@@ -146,12 +155,13 @@ def _identity(folder: Path) -> Run:
     if len(parts) < 5 or seed is None or parts[3] not in VARIANTS:
         raise UserError(f"{folder} is not a run folder; its path must end in {LAYOUT}")
     dataset, backbone, loss, variant = parts[:4]
+    folds.parsed(dataset)
     parsed(loss)
     return Run(dataset, backbone, loss, variant, int(seed[1]))
 
 
 def _order(run: MeasuredRun) -> tuple[Any, ...]:
-    return *cell_order(*run.cell), run.run.variant, run.run.seed
+    return *cell_order(*run.cell), run.run.dataset, run.run.variant, run.run.seed
 
 
 def _check_alike(runs: Sequence[MeasuredRun]) -> None:
