@@ -31,6 +31,12 @@ def parser() -> argparse.ArgumentParser:
         help="R@1 of base losses in their own papers (report/published_recall.csv)",
     )
     builder.add_argument(
+        "--tuned",
+        type=Path,
+        metavar="FILE.csv",
+        help="table that TCM's margins were chosen in, where each row has its own",
+    )
+    builder.add_argument(
         "runs",
         nargs="+",
         type=Path,
@@ -46,7 +52,12 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.tables.write import write_tables
 
     notes = write_tables(
-        arguments.runs, arguments.suite, arguments.out, arguments.paper, arguments.published
+        arguments.runs,
+        arguments.suite,
+        arguments.out,
+        arguments.paper,
+        arguments.published,
+        arguments.tuned,
     )
     for note in notes:
         print(f"note: {note}", file=sys.stderr)

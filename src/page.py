@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
         help="table of the suite, whose intervals are taken over for the same measures; they take "
         "half a minute at the paper's number of classes (default: compute them)",
     )
+    add("--tuned", type=Path, metavar="FILE.csv", help="table that TCM's margins were chosen in")
     add(
         "--entry",
         nargs=2,
@@ -80,6 +81,7 @@ def command(arguments: argparse.Namespace) -> None:
         arguments.published,
         arguments.comparisons,
         [(Path(folder), title) for folder, title in arguments.entry],
+        arguments.tuned,
     )
     folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)
     for note in write_page(folders, arguments.suite, arguments.out, material):

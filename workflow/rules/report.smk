@@ -51,10 +51,12 @@ rule comparisons:
         runtime=20,
     params:
         folder=subpath(output.csv, parent=True),
+        tuned=TUNED,
         runs=run_files(RUNS),
     shell:
         "python {input.script:q} --suite {wildcards.suite} --out {params.folder}"
-        " --paper {input.paper:q} --published {input.published:q} {params.runs} > {log} 2>&1"
+        " --paper {input.paper:q} --published {input.published:q} {params.tuned} {params.runs}"
+        " > {log} 2>&1"
 
 
 rule margins:
@@ -168,9 +170,10 @@ rule page:
         runtime=20,
     params:
         suite=SUITE,
+        tuned=TUNED,
         entries=entry_options,
         runs=run_files(RUNS),
     shell:
         "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons:q}"
         " --paper {input.paper:q} --published {input.published:q}"
-        " --out {output} {params.entries} {params.runs} > {log} 2>&1"
+        " --out {output} {params.tuned} {params.entries} {params.runs} > {log} 2>&1"

@@ -13,6 +13,16 @@ def of_dataset(name=""):
     )
 
 
+def tuned_option():
+    """Where the margins of the suite's runs were chosen, if they were."""
+    if config["regularizer"] != tuned.WORD or VALIDATED:
+        return ""
+    return f"--tuned {tuned.table_of(config, SCALE)}"
+
+
+TUNED = tuned_option()
+
+
 def pair_of(first):
     """The base and the tcm run of the same cell and seed."""
     same = ("dataset", "backbone", "loss", "seed")

@@ -22,34 +22,37 @@ def usual(config: dict[str, Any]) -> dict[str, Any]:
     return {key: known[key]["default"] for key in known}
 
 
-def table_of(suite: str) -> Path:
-    """Return the table in which a suite's choice stands, relative to the working directory."""
-    return Path(f"results/tables/{suite}/margins.csv")
+def table_of(config: dict[str, Any], scale: str) -> Path | None:
+    """Return the table in which margins were chosen, relative to the working directory."""
+    paths = [Path(f"results/tables/{suite}/margins.csv") for suite in _suites(config, scale)]
+    return next(filter(Path.is_file, paths), None)
+
+
+def _suites(config: dict[str, Any], scale: str) -> list[str]:
+    return [
+        name
+        for name, grid in config["suites"].items()
+        if "validation" in grid and grid["scale"] == scale
+    ]
 
 
 def choices(config: dict[str, Any], scale: str) -> dict[Cell, Point]:
     """Return the chosen settings of the regularizer by dataset, backbone and loss.
 
-    Of several suites of a scale the one that stands first in the configuration decides.
+    Of several suites of a scale that have chosen, the first of the configuration decides.
 
     Raises:
         UserError: no suite of this scale has made its choice, or a table is not one.
     """
-    suites = [
-        name
-        for name, grid in config["suites"].items()
-        if "validation" in grid and grid["scale"] == scale
-    ]
-    found: dict[Cell, Point] = {}
-    for path in filter(Path.is_file, map(table_of, suites)):
-        found = _read(path) | found
-    if not found:
-        ways = " or ".join(f"suite={name}" for name in suites) or "a suite with 'validation'"
+    path = table_of(config, scale)
+    if path is None:
+        ways = " or ".join(f"suite={name}" for name in _suites(config, scale))
+        ways = ways or "a suite with 'validation'"
         raise UserError(
             "config.yaml key 'regularizer' is 'tuned', but no margins have been chosen at scale "
             f"'{scale}'; run snakemake --config {ways} first"
         )
-    return found
+    return _read(path)
 
 
 def choice(found: dict[Cell, Point], cell: Cell) -> Point:

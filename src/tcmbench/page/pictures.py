@@ -23,6 +23,7 @@ KINDS = {
     "plane": "Comparisons in the plane of OPIS and error",
     "pareto": "OPIS against recognition error",
     "ablation": "Margins and weights of TCM",
+    "margins": "Margins, validated on training classes",
     "toy": "Embeddings on the circle",
     "utility_": "Utility of each class",
     "deployer_": "Error rates at one threshold",

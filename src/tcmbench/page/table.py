@@ -73,5 +73,6 @@ def _links(comparison: Comparison) -> Iterator[dict[str, str]]:
     several = len(comparison.pairs) > 1
     for pair in comparison.pairs:
         for run, title in zip(pair, ("base", "+TCM"), strict=True):
+            fold = f" {run.fold.number}/{run.fold.of}" if run.fold else ""
             seed = f" {run.run.seed}" if several else ""
-            yield {"anchor": anchor(run.folder), "title": f"{title}{seed}"}
+            yield {"anchor": anchor(run.folder), "title": f"{title}{fold}{seed}"}

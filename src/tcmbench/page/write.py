@@ -38,6 +38,7 @@ class Material:
     published: Path | None = None
     comparisons: Path | None = None
     entries: Sequence[tuple[Path, str]] = ()
+    tuned: Path | None = None
 
 
 def write_page(folders: Sequence[Path], suite: str, out: Path, material: Material) -> list[str]:
@@ -48,7 +49,7 @@ def write_page(folders: Sequence[Path], suite: str, out: Path, material: Materia
         suite: its name.
         out: the page; figures are linked to relative to it.
         material: figures, their captions, the numbers of others, and the table of the suite,
-            whose intervals then are not made a second time.
+            whose intervals then are not made a second time; and where tuned margins stand.
 
     Returns:
         One sentence for each run that is shown in no comparison.
@@ -104,7 +105,7 @@ def _results(
     pareto = by_run if suite.startswith("pareto") else None
     return {
         "table": index_table(comparisons, frame, metrics, printed_lines(frame, metrics)),
-        "notes": [*table_notes(comparisons, frame, suite), *left_out],
+        "notes": [*table_notes(comparisons, frame, suite, material.tuned), *left_out],
         "claims": claims_table(judged(frame, by_run, pareto)),
     }
 

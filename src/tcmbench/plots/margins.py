@@ -31,7 +31,7 @@ CHOSEN = VARIANT_COLOURS["tcm"]
 
 
 def draw_margins(frame: "pd.DataFrame") -> "Figure":
-    """Draw for each dataset, backbone and loss the changes that each margins make, with their errors.
+    """Draw for each dataset, backbone and loss what margins change, with standard errors.
 
     Args:
         frame: margins.csv: a row for each margins with `dataset`, `scale`, `backbone`, `loss`, the

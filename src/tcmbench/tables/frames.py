@@ -90,7 +90,8 @@ def _run_row(measured: MeasuredRun, suite: str) -> dict[str, Any]:
     git, hardware = record.get("git") or {}, record.get("hardware") or {}
     config = record.get("config") or {}
     return {
-        "dataset": run.dataset,
+        "dataset": measured.cell[0],
+        **({"fold": measured.fold.number} if measured.fold else {}),
         "backbone": run.backbone,
         "loss": parsed(run.loss)[0],
         "variant": run.variant,

@@ -1,6 +1,7 @@
 """The sentences below a table and a figure: what was measured, how, and on what."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.statistics import RESAMPLES
@@ -17,8 +18,8 @@ MINIATURES = (
     "named datasets, not those datasets: these numbers say nothing about the paper's."
 )
 KINDS = {
-    OVER_SEEDS: "Rows with several seeds (paired t): values are means over seeds; in brackets the "
-    "95 % paired t-interval of the change over seeds.",
+    OVER_SEEDS: "Rows with several pairs of runs (paired t): values are means over seeds, and over "
+    "folds where there are any; in brackets the 95 % paired t-interval of the change over them.",
     OVER_CLASSES: "Rows with n = 1 (class bootstrap): in brackets the 95 % bootstrap-t interval of "
     f"the change over {RESAMPLES:,} draws of the test classes, the same ones for base and +TCM. It "
     "says how the change varies with the choice of test classes, and nothing about another "
@@ -27,6 +28,10 @@ KINDS = {
     NO_INTERVAL: "Rows without interval: one seed, and fewer than 10 test classes or no "
     "utility.parquet and classes.parquet beside the metrics.",
 }
+TUNED = (
+    "Margins: chosen for each dataset, backbone and loss on folds of its training classes, not the "
+    "paper's; those of each row stand in {}."
+)
 # Images that are named one by one.
 NAMED = 20
 # By how much a precision of training moves cosine similarities: the largest of
@@ -42,13 +47,19 @@ REFERENCES = {
 }
 
 
-def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite: str) -> list[str]:
+def table_notes(
+    comparisons: Sequence[Comparison],
+    frame: "pd.DataFrame",
+    suite: str,
+    tuned: Path | None = None,
+) -> list[str]:
     """Return the footnote of the comparison table, one sentence or a few an item.
 
     Args:
         comparisons: what the table shows.
         frame: their `comparisons_frame`.
         suite: its name.
+        tuned: where the margins stand that were chosen for each row, if they were.
     """
     runs = [run for comparison in comparisons for pair in comparison.pairs for run in pair]
     first = runs[0]
@@ -58,6 +69,7 @@ def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite:
         f"seeds: {', '.join(map(str, seeds))}.",
         *([MINIATURES] if first.scale == MINIATURE else []),
         _protocol(runs),
+        *([TUNED.format(tuned)] if tuned else []),
         "Change: +TCM minus base, of the same seed, rounded after the subtraction; R@1 in "
         "percentage points. A change that rounds to zero has no arrow and no colour; the colour "
         "follows the change alone, not its interval.",
@@ -74,8 +86,16 @@ def table_notes(comparisons: Sequence[Comparison], frame: "pd.DataFrame", suite:
     ]
 
 
-def _protocol(runs: Iterable[MeasuredRun]) -> str:
+def _protocol(runs: Sequence[MeasuredRun]) -> str:
     """Say what was kept apart and what was shared."""
+    if fold := next(iter(runs)).fold:
+        return (
+            f"Protocol: scored on training classes, in {fold.of} folds without a class in common, "
+            "each by networks that were trained on the other folds, with batches smaller by the "
+            "same share; no image of the test split takes part. Every image of a fold is a query "
+            "and its others are the gallery. Base and +TCM share seed, start weights, batches and "
+            "recipe."
+        )
     toy = any(run.run.dataset in OTHER_DATASETS for run in runs)
     classes = (
         "training and test images show the same classes, in this toy"

@@ -23,6 +23,7 @@ def write_tables(
     out: Path,
     paper: Path | None = None,
     published: Path | None = None,
+    tuned: Path | None = None,
 ) -> list[str]:
     """Write runs.csv and comparisons.{csv,md,tex,html} of the run folders into `out`.
 
@@ -32,6 +33,7 @@ def write_tables(
         out: folder for the tables.
         paper: the paper's numbers as typed in, shown beside ours at full scale.
         published: R@1 of base losses from their own papers, likewise.
+        tuned: where the margins stand that were chosen for each row, if they were.
 
     Returns:
         One sentence for each run that found no partner and is in runs.csv alone.
@@ -48,7 +50,7 @@ def write_tables(
     )
     metrics = printed_metrics(frame)
     lines = printed_lines(frame, metrics)
-    notes = table_notes(comparisons, frame, suite)
+    notes = table_notes(comparisons, frame, suite, tuned)
     _write_csv(out / "runs.csv", runs_frame(runs, suite))
     _write_csv(out / "comparisons.csv", frame)
     for suffix, render in ((".md", markdown), (".tex", latex), (".html", page)):
