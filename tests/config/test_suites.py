@@ -90,6 +90,9 @@ def test_points_have_titles_and_the_order_of_their_values() -> None:
         # 25 margins and 9 weights have the paper's point in common, and one base run.
         ("ablation", 25 + 9 - 1 + 1, 1),
         ("ablation_small", 9 + 9 - 1 + 1, 1),
+        # Sixteen cells, or two, in four folds of nine margins and a base run.
+        ("tune", 16 * 4 * (9 + 1), 16 * 4),
+        ("tune_small", 2 * 4 * (9 + 1), 2 * 4),
         ("toy", 2, 1),
         ("toy_mnist", 2, 1),
     ],
