@@ -35,7 +35,11 @@ def margins_frame(comparisons: Sequence[Comparison]) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    frame = pd.DataFrame([_row(comparison) for comparison in comparisons])
+    cells = list(dict.fromkeys(_cell(comparison) for comparison in comparisons))
+    rows = [(cells.index(_cell(comparison)), _row(comparison)) for comparison in comparisons]
+    # The default margins have no name of their own and would stand first.
+    rows.sort(key=lambda found: (found[0], *(found[1][key] for key in SETTINGS)))
+    frame = pd.DataFrame([row for _, row in rows])
     frame["keeps_recall"] = frame["recall_at_1_delta"] >= -frame["recall_at_1_delta_se"]
     frame["chosen"], frame["rule"] = False, ""
     for _, rows in frame.groupby(["dataset", "backbone", "loss"], sort=False):
@@ -57,8 +61,13 @@ def write_margins(folders: Iterable[Path], out: Path) -> None:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def _row(comparison: Comparison) -> dict[str, Any]:
+def _cell(comparison: Comparison) -> tuple[str, str, str]:
     dataset, backbone, loss = comparison.cell
+    return dataset, backbone, parsed(loss)[0]
+
+
+def _row(comparison: Comparison) -> dict[str, Any]:
+    dataset, backbone, loss = _cell(comparison)
     first = comparison.pairs[0][1]
     for side in comparison.pairs:
         _check(side)
@@ -69,7 +78,7 @@ def _row(comparison: Comparison) -> dict[str, Any]:
         )
     regularizer = first.record["config"]["regularizer"]
     row: dict[str, Any] = {"dataset": dataset, "scale": first.scale, "backbone": backbone}
-    row |= {"loss": parsed(loss)[0]} | {key: regularizer[key] for key in SETTINGS}
+    row |= {"loss": loss} | {key: regularizer[key] for key in SETTINGS}
     row["n"] = len(comparison.pairs)
     for measure in MEASURES:
         base, tcm = (
