@@ -42,9 +42,9 @@ def margins_frame(comparisons: Sequence[Comparison]) -> "pd.DataFrame":
     frame = pd.DataFrame([row for _, row in rows])
     frame["keeps_recall"] = frame["recall_at_1_delta"] >= -frame["recall_at_1_delta_se"]
     frame["chosen"], frame["rule"] = False, ""
-    for _, rows in frame.groupby(["dataset", "backbone", "loss"], sort=False):
-        keeping = rows[rows["keeps_recall"]]
-        best = keeping["opis"].idxmin() if len(keeping) else rows["recall_at_1"].idxmax()
+    for _, tried in frame.groupby(["dataset", "backbone", "loss"], sort=False):
+        keeping = tried[tried["keeps_recall"]]
+        best = keeping["opis"].idxmin() if len(keeping) else tried["recall_at_1"].idxmax()
         frame.loc[best, ["chosen", "rule"]] = True, BY_OPIS if len(keeping) else BY_RECALL
     return frame
 
