@@ -23,11 +23,12 @@ from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import in_folder
 from tcmbench.losses import available_losses
+from tcmbench.plan import effort
 from tcmbench.preparation.job import cache_of
 from tcmbench.preparation.space import archive_bytes, published_bytes, view_bytes
 from tcmbench.preparation.store import folder_name
 from tcmbench.common.sources import sources
-from tcmbench.common.watch import RunWatcher
+from tcmbench.common.watch import Job, RunWatcher
 
 try:
     for file in workflow.configfiles:
@@ -152,7 +153,44 @@ onstart:
             {job.wildcards.dataset for job in jobs if job.rule.name == "download"}
         ):
             print(terms(DATASETS[name]), end="", file=sys.stderr)
-    RunWatcher.attach({job.jobid: job.rule.name for job in jobs})
+    RunWatcher.attach({job.jobid: watched(job) for job in jobs})
+
+
+def watched(job):
+    """What the lines of progress say of a job, and about how long it takes."""
+    known = job.wildcards
+    names = [
+        name for name in ("dataset", "backbone", "loss", "variant") if known.get(name)
+    ]
+    about = [known[name] for name in names]
+    if job.rule.name.startswith("train_"):
+        about.insert(2, job.rule.name.removeprefix("train_") + known.get("point", ""))
+    if known.get("seed"):
+        about.append(f"seed {known['seed']}")
+    if known.get("evaluation"):
+        about.append(known["evaluation"])
+    seconds = expected_seconds(job) if FULL else None
+    load = effort.load(
+        job.rule.name,
+        known.get("backbone", ""),
+        seconds,
+        job.resources.get("disk_mb", 0) if FULL else 0,
+    )
+    return Job(job.rule.name, load, tuple(about), job.output.get("metrics"))
+
+
+def expected_seconds(job):
+    """Seconds of a training or an embedding at full scale, where its run is the suite's."""
+    folder = Path(job.output[0]).parent.as_posix()
+    run = next((run for run in RUNS if run.folder == folder), None)
+    if run is None:
+        return None
+    counts = DATASETS[run.dataset].counts
+    if job.rule.name.startswith("train_"):
+        return effort.training_seconds(TRAIN_CONFIGS[run], counts.train_images)
+    if job.rule.name == "embed":
+        return effort.embedding_seconds(TRAIN_CONFIGS[run], counts.test_images)
+    return None
 
 
 def local(path):
