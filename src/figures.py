@@ -87,6 +87,9 @@ def _add_figures_of_runs(add: Callable[..., argparse.ArgumentParser]) -> None:
     neighbours.add_argument(
         "--images", required=True, type=Path, metavar="FOLDER", help="where the test images are"
     )
+    neighbours.add_argument(
+        "--manifest", type=Path, metavar="FILE.csv", help="test.csv, for the names of the classes"
+    )
     for figure in (utility, deployer, training):
         figure.add_argument("--dataset", required=True, metavar="NAME", help="dataset of the runs")
     for figure, needed in (
@@ -150,10 +153,14 @@ def draw_toy(arguments: argparse.Namespace) -> None:
 
 def draw_neighbours(arguments: argparse.Namespace) -> None:
     """Draw the neighbours that a pair of runs finds."""
+    from tcmbench.images.manifests import read_manifest
     from tcmbench.plots import neighbours, style
 
     pair = _pair(arguments.runs)
-    figure = neighbours.draw_neighbours(neighbours.read_neighbours(*pair), arguments.images)
+    items = read_manifest(arguments.manifest) if arguments.manifest else []
+    names = {item.label: item.class_name for item in items}
+    found = neighbours.read_neighbours(*pair)
+    figure = neighbours.draw_neighbours(found, arguments.images, names)
     style.save(figure, arguments.out, "_".join(("neighbours", *pair[0].cell)))
 
 

@@ -187,8 +187,8 @@ rule figure_neighbours:
         folder=subpath(output.svg, parent=True),
         runs=pair_folders,
     shell:
-        "python {input.script:q} neighbours --images {params.images:q} --out {params.folder}"
-        " {params.runs} > {log} 2>&1"
+        "python {input.script:q} neighbours --images {params.images:q} --manifest {input.manifest:q}"
+        " --out {params.folder} {params.runs} > {log} 2>&1"
 
 
 rule figure_toy:
