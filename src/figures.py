@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.common.commands import run_command
+from tcmbench.common.commands import TITLES, run_command
 from tcmbench.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
         name = name or draw.__name__.removeprefix("draw_")
         figure = figures.add_parser(name, help=text, description=description)
         figure.add_argument("--out", required=True, type=Path, help="folder for the figures")
+        figure.add_argument("--titles", **TITLES)
         figure.set_defaults(draw=draw)
         return figure
 
@@ -197,6 +198,9 @@ def _pair(folders: list[Path]) -> "tuple[MeasuredRun, MeasuredRun]":
 
 def command(arguments: argparse.Namespace) -> None:
     """Draw the chosen figure."""
+    from tcmbench.tables.names import use_titles
+
+    use_titles(arguments.titles)
     arguments.draw(arguments)
 
 

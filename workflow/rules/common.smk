@@ -18,7 +18,12 @@ from tcmbench import datasets
 from tcmbench.common import machine
 from tcmbench.common.driver import built_for, require_driver
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
+from tcmbench.config.evaluations import MAIN, evaluations
+from tcmbench.config.finished import finished, fingerprint, is_measured
+from tcmbench.config.pairs import compared, comparisons
 from tcmbench.config.reading import read_config
+from tcmbench.config.selection import is_narrowed, narrowed
+from tcmbench.config.titles import titles
 from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import in_folder
@@ -33,8 +38,11 @@ from tcmbench.common.watch import Job, RunWatcher
 try:
     for file in workflow.configfiles:
         read_config(Path(file))
-    config = check(config, datasets.names(), available_losses())
+    whole = check(config, datasets.names(), available_losses())
+    config = narrowed(whole, datasets.names())
     RUNS = runs(config)
+    # What a selection leaves out is shown where it is done, and never made.
+    BESIDE = finished(whole, runs(whole), set(RUNS)) if is_narrowed(config) else []
     TRAIN_CONFIGS = {run: train_config(config, run) for run in RUNS}
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -44,6 +52,8 @@ MINIATURES = [
     name for name in DATASETS if (SRC / f"tcmbench/miniatures/{name}.py").exists()
 ]
 SUITE = config["suite"]
+EVALUATIONS = evaluations(config)
+FURTHER = [name for name in EVALUATIONS if name != MAIN]
 GRID = config["suites"][SUITE]
 SCALE = GRID["scale"]
 FULL = SCALE == "full"
@@ -66,6 +76,7 @@ wildcard_constraints:
     variant="base|tcm",
     seed="[0-9]+",
     suite="|".join(config["suites"]),
+    evaluation="[a-z][a-z0-9_]*",
     scale="full|miniature",
 
 
@@ -153,6 +164,11 @@ onstart:
             {job.wildcards.dataset for job in jobs if job.rule.name == "download"}
         ):
             print(terms(DATASETS[name]), end="", file=sys.stderr)
+    if RUNS and not COMPARED:
+        print(
+            "No base run has its +TCM run yet: runs are measured, and nothing is compared.",
+            file=sys.stderr,
+        )
     RunWatcher.attach({job.jobid: watched(job) for job in jobs})
 
 
