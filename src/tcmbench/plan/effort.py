@@ -52,7 +52,8 @@ def training_seconds(settings: Config, images: int) -> float:
         settings: of a run, as `train_config` gives them.
         images: in its training half.
     """
-    return settings["optimization"]["epochs"] * images * _gflop(settings) / SPEED
+    epochs: int = settings["optimization"]["epochs"]
+    return epochs * images * _gflop(settings) / SPEED
 
 
 def embedding_seconds(settings: Config, images: int) -> float:
