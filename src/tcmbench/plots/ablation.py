@@ -132,7 +132,7 @@ def _heat_map(
     axes.imshow(values, cmap=colours, vmin=-top, vmax=top, aspect="auto", origin="lower")
     for (row, place), value in np.ndenumerate(values):
         text = "not run" if math.isnan(value) else signed(value, decimals)
-        colour = "white" if abs(value) > 0.5 * top else INK
+        colour = "white" if abs(value) > 0.75 * top else INK
         axes.text(place, row, text, ha="center", va="center", color=colour, fontsize=6)
     axes.set_xticks(range(wide.shape[1]), [f"{value:g}" for value in wide.columns])
     axes.set_yticks(range(wide.shape[0]), [f"{value:g}" for value in wide.index])
