@@ -328,8 +328,10 @@ def test_help_is_fast():
 def test_a_part_of_a_suite_is_called_one(tmp_path):
     text, _, _ = made(tmp_path, write_three(tmp_path), whole=Whole(16, 1))
     assert text.count("Only a part of the suite: 3 of 16 comparisons.") == 2
+    assert "runs are done" not in text
     text, _, _ = made(tmp_path, sorted(tmp_path.glob("*/*/*/*/seed0")), whole=Whole(3, 1))
     assert "part of the suite" not in text
+    assert "All 6 runs are done" in text
 
 
 def test_further_evaluations_have_tables_of_their_own(tmp_path):
