@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tcmbench.common.commands import run_command
+from tcmbench.common.commands import OF, TITLES, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,6 +30,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE.csv",
         help="R@1 of base losses in their own papers (report/published_recall.csv)",
     )
+    builder.add_argument("--of", **OF)
+    builder.add_argument(
+        "--evaluation",
+        default="",
+        metavar="NAME",
+        help="folder in each run with what was measured (default: the run's own)",
+    )
+    builder.add_argument("--titles", **TITLES)
     builder.add_argument(
         "--tuned",
         type=Path,
@@ -49,14 +57,19 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Write the tables; name on standard error each run that found no partner."""
+    from tcmbench.tables.completeness import Whole
+    from tcmbench.tables.names import use_titles
     from tcmbench.tables.write import write_tables
 
+    use_titles(arguments.titles)
     notes = write_tables(
         arguments.runs,
         arguments.suite,
         arguments.out,
         arguments.paper,
         arguments.published,
+        Whole(*arguments.of) if arguments.of else None,
+        arguments.evaluation,
         arguments.tuned,
     )
     for note in notes:

@@ -6,7 +6,7 @@ python src/claims.py --tables FOLDER --out FOLDER [--pareto RUNS.csv]
 import argparse
 from pathlib import Path
 
-from tcmbench.common.commands import run_command
+from tcmbench.common.commands import OF, TITLES, run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -25,14 +25,20 @@ def parser() -> argparse.ArgumentParser:
         metavar="RUNS.csv",
         help="runs.csv of the Pareto suite, if it was run",
     )
+    builder.add_argument("--of", **OF)
+    builder.add_argument("--titles", **TITLES)
     return builder
 
 
 def command(arguments: argparse.Namespace) -> None:
     """Write the claims."""
     from tcmbench.claims import write_claims
+    from tcmbench.tables.completeness import Whole
+    from tcmbench.tables.names import use_titles
 
-    write_claims(arguments.tables, arguments.out, arguments.pareto)
+    use_titles(arguments.titles)
+    whole = Whole(*arguments.of) if arguments.of else None
+    write_claims(arguments.tables, arguments.out, arguments.pareto, whole)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,8 @@ def _rows(part: dict[str, Any], prefix: str, root: dict[str, Any]) -> Iterator[t
         yield from _rows(value, f"{name}.", root)
         if isinstance(value.get("additionalProperties"), dict):
             yield from _rows(value["additionalProperties"], f"{name}.<name>.", root)
-        if "items" in value:
+        # A list of what the key may also be alone has no keys of its own.
+        if "items" in value and "properties" not in value:
             yield from _rows(value["items"], f"{name}[].", root)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tcmbench.common.commands import run_command
+from tcmbench.common.commands import TITLES, run_command
 from tcmbench.common.errors import UserError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
         name = name or draw.__name__.removeprefix("draw_")
         figure = figures.add_parser(name, help=text, description=description)
         figure.add_argument("--out", required=True, type=Path, help="folder for the figures")
+        figure.add_argument("--titles", **TITLES)
         figure.set_defaults(draw=draw)
         return figure
 
@@ -87,6 +88,9 @@ def _add_figures_of_runs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     neighbours.add_argument(
         "--images", required=True, type=Path, metavar="FOLDER", help="where the test images are"
+    )
+    neighbours.add_argument(
+        "--manifest", type=Path, metavar="FILE.csv", help="test.csv, for the names of the classes"
     )
     for figure in (utility, deployer, training):
         figure.add_argument("--dataset", required=True, metavar="NAME", help="dataset of the runs")
@@ -151,11 +155,15 @@ def draw_toy(arguments: argparse.Namespace) -> None:
 
 def draw_neighbours(arguments: argparse.Namespace) -> None:
     """Draw the neighbours that a pair of runs finds."""
+    from tcmbench.images.manifests import read_manifest
     from tcmbench.plots import neighbours, style
 
     pair = _pair(arguments.runs)
-    figure = neighbours.draw_neighbours(neighbours.read_neighbours(*pair), arguments.images)
-    style.save(figure, arguments.out, "_".join(("neighbours", *pair[0].cell)))
+    items = read_manifest(arguments.manifest) if arguments.manifest else []
+    names = {item.label: item.class_name for item in items}
+    found = neighbours.read_neighbours(*pair)
+    figure = neighbours.draw_neighbours(found, arguments.images, names)
+    style.save(figure, arguments.out, "_".join(("neighbours", *pair[1].cell)))
 
 
 def draw_table(arguments: argparse.Namespace) -> None:
@@ -192,6 +200,9 @@ def _pair(folders: list[Path]) -> "tuple[MeasuredRun, MeasuredRun]":
 
 def command(arguments: argparse.Namespace) -> None:
     """Draw the chosen figure."""
+    from tcmbench.tables.names import use_titles
+
+    use_titles(arguments.titles)
     arguments.draw(arguments)
 
 

@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tcmbench.common.commands import run_command
+from tcmbench.common.commands import OF, TITLES, run_command
 
 REPORT = Path(__file__).resolve().parents[1] / "report"
 
@@ -52,6 +52,15 @@ def parser() -> argparse.ArgumentParser:
         metavar=("FOLDER", "TITLE"),
         help="measured embeddings made elsewhere, and how they are called in print",
     )
+    add("--of", **OF)
+    add(
+        "--evaluation",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="further table, of what lies in this folder of each run",
+    )
+    add("--titles", **TITLES)
     add(
         "--out",
         type=Path,
@@ -73,7 +82,10 @@ def command(arguments: argparse.Namespace) -> None:
     """Write the page; name on standard error each run that found no partner."""
     from tcmbench.page.expected import expected_folders
     from tcmbench.page.write import Material, write_page
+    from tcmbench.tables.completeness import Whole
+    from tcmbench.tables.names import use_titles
 
+    use_titles(arguments.titles)
     material = Material(
         arguments.figures or Path("results/figures") / arguments.suite,
         arguments.captions,
@@ -81,6 +93,8 @@ def command(arguments: argparse.Namespace) -> None:
         arguments.published,
         arguments.comparisons,
         [(Path(folder), title) for folder, title in arguments.entry],
+        Whole(*arguments.of) if arguments.of else None,
+        arguments.evaluation,
         arguments.tuned,
     )
     folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)

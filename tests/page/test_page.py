@@ -19,9 +19,10 @@ from tcmbench.page import pictures, write_page
 from tcmbench.page.pictures import KINDS, caption
 from tcmbench.page.write import Material
 from tcmbench.tables import frames
+from tcmbench.tables.completeness import Whole
 from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
-from tests.tables.run_folders import measured_pair, write_pair, write_run
+from tests.tables.run_folders import METRICS, measured_pair, write_pair, write_run
 
 REPORT = ROOT / "report"
 # R@1 and OPIS of base and +TCM; the fourth run has no partner.
@@ -322,3 +323,27 @@ def test_help_is_fast():
     started = time.monotonic()
     assert run_page(ROOT, "--help").returncode == 0
     assert time.monotonic() - started < 3
+
+
+def test_a_part_of_a_suite_is_called_one(tmp_path):
+    text, _, _ = made(tmp_path, write_three(tmp_path), whole=Whole(16, 1))
+    assert text.count("Only a part of the suite: 3 of 16 comparisons.") == 2
+    assert "runs are done" not in text
+    text, _, _ = made(tmp_path, sorted(tmp_path.glob("*/*/*/*/seed0")), whole=Whole(3, 1))
+    assert "part of the suite" not in text
+    assert "All 6 runs are done" in text
+
+
+def test_further_evaluations_have_tables_of_their_own(tmp_path):
+    folders = write_pair(tmp_path, tcm={"opis": 0.001})
+    for folder, opis in zip(folders, (0.016, 0.002), strict=True):
+        (folder / "strict").mkdir()
+        strict = METRICS | {"opis": opis, "far_range": [0.001, 0.01]}
+        (folder / "strict/metrics.json").write_text(json.dumps(strict))
+    text, tree, _ = made(tmp_path, folders, evaluations=["strict", "not_measured"])
+    assert tree.tables == 3  # two of comparisons, one of claims
+    before, after = text.split("<h3>Evaluation strict</h3>")
+    assert "−75.0 %" in before
+    assert "−87.5 %" in after
+    assert "false accept rate is 0.001 to 0.01" in after
+    assert "not_measured" not in text

@@ -95,8 +95,8 @@ def test_many_classes_are_shaded_instead_of_drawn(tmp_path, classes, lines):
         assert len(axes.images) == (not lines)
         assert len(axes.lines) == 3
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert ("one class" in legend) is lines
-    assert ("share of the classes, darker is more" in legend) is not lines
+    what = "one class" if lines else "share of the classes, darker is more"
+    assert legend[:2] == [f"{what}, base loss", f"{what}, base loss + TCM"]
     if not lines:
         (image,) = figure.axes[0].images
         assert image.get_extent() == pytest.approx([*BASE_RANGE, 0, 1])
@@ -282,8 +282,15 @@ def test_summary_places_and_judges_each_comparison(tmp_path):
         "ResNet-50 · Recall@k",
     ]
     good, bad, equal = (summary.LOOKS[name] for name in ("better", "worse", "equal"))
-    assert marks(left)[1::2] == [(1.0, 1, *good), (5.0, 2, *bad), (4.0, 4, *equal)]
-    assert [mark[0] for mark in marks(left)[::2]] == [4.0, 4.0, 4.0]
+    base, tcm = style.VARIANT_COLOURS.values()
+    assert marks(left)[::2] == [(4.0, height, base, "o") for height in (1, 2, 4)]
+    assert marks(left)[1::2] == [(1.0, 1, tcm, "o"), (5.0, 2, tcm, "o"), (4.0, 4, tcm, "o")]
+    joints = [line.get_color() for line in left.lines if line.get_marker() == "None"]
+    assert joints[:3] == [good[0], bad[0], equal[0]]
+    # Where both lie at one place, +TCM stands inside the base loss's ring.
+    ring, dot = [line for line in left.lines if line.get_marker() == "o"][-2:]
+    assert ring.get_markersize() > dot.get_markersize() + 1
+    assert ring.get_markerfacecolor() == "none"
     found = marks(middle)
     assert [mark[0] for mark in found] == pytest.approx([10, -10, 0])
     assert [mark[1:] for mark in found] == [(1, *good), (2, *bad), (4, *equal)]
@@ -326,8 +333,9 @@ def test_summary_draws_intervals_of_several_seeds(tmp_path):
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == [
         "base",
-        "+TCM, better",
-        "+TCM, equal",  # 10%-OPIS
+        "+TCM",
+        "better",
+        "equal",  # 10%-OPIS
         "95 % paired t-interval over seeds",
     ]
 

@@ -212,7 +212,14 @@ def test_training_draws_each_term_of_each_run(tmp_path):
     base, tcm, lone, missing = figure.axes
     # Without TCM, total and base are one line.
     assert lines(base) == [([1, 2], [3, 2]), ([1, 2], [4, 1])]
-    assert lines(tcm) == [([1, 2], [9, 5]), ([1, 2], [3, 1]), ([1, 2], [6, 4])]
+    assert lines(tcm) == [([1, 2], [3, 1]), ([1, 2], [6, 4]), ([1, 2], [9, 5])]
+    colours = style.VARIANT_COLOURS
+    assert {line.get_color() for line in base.lines} == {colours["base"]}
+    assert tcm.lines[-1].get_color() == colours["tcm"]
+    # The legend shows each look that is drawn.
+    shown = {(line.get_color(), line.get_linestyle()) for line in figure.legends[0].get_lines()}
+    drawn = {(line.get_color(), line.get_linestyle()) for line in (*base.lines, *tcm.lines)}
+    assert drawn <= shown
     assert lines(lone) == [([1], [0.5])]
     assert lone.lines[0].get_marker() == "."
     assert [text.get_text() for text in missing.texts] == ["not run"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.patches import Rectangle
 
 from tcmbench.common.errors import UserError
@@ -55,14 +56,12 @@ def test_arrows_lead_from_base_to_tcm():
     assert len(sop.texts) == 1
     marks = [(line.get_xdata()[0], line.get_markerfacecolor()) for line in cub.lines]
     assert [x for x, _ in marks] == pytest.approx([12, 4, 10, 6])
-    assert [face == "white" for _, face in marks] == [True, False, True, False]
-    # Backbones differ in shape, losses in colour.
-    assert cub.lines[0].get_marker() != cub.lines[2].get_marker()
-    assert cub.lines[0].get_color() != cub.lines[2].get_color()
-    assert (cub.lines[2].get_marker(), cub.lines[2].get_color()) == (
-        sop.lines[0].get_marker(),
-        sop.lines[0].get_color(),
-    )
+    assert [face == "none" for _, face in marks] == [True, False, True, False]
+    # Cells differ in shape, variants in colour.
+    colours = list(style.VARIANT_COLOURS.values())
+    assert [line.get_color() for line in cub.lines] == 2 * colours
+    first, _, second, other = (line.get_marker() for line in cub.lines)
+    assert first != second == other == sop.lines[0].get_marker()
     assert cub.get_xlabel().startswith("OPIS (×10⁻³)")
     assert cub.get_ylabel().startswith("recognition error 1 − R@1 (%)")
 
@@ -71,9 +70,25 @@ def test_sixteen_comparisons_have_sixteen_arrows():
     figure = plane.draw_plane(SIXTEEN)
     assert [len(axes.texts) for axes in figure.axes] == [4, 4, 4, 4]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels[:2] == ["ResNet-50 · Smooth-AP", "ResNet-50 · Recall@k"]
-    assert len(labels) == 5
-    assert labels[-1] == "base (open) → +TCM (filled)"
+    assert labels[:4] == [
+        "base loss",
+        "base loss + TCM",
+        "ResNet-50 · Smooth-AP",
+        "ResNet-50 · Recall@k",
+    ]
+    assert len(labels) == 6
+
+
+def test_marks_at_one_place_can_be_told_apart():
+    at = (0.3, 0.012)
+    cells = [(b, loss) for b in ("resnet50", "vit_b16") for loss in ("smooth_ap", "recall_at_k")]
+    frame = pd.DataFrame([compared("cub", *cell, at, at) for cell in cells])
+    (axes,) = plane.draw_plane(frame).axes
+    looks = {(line.get_marker(), line.get_color(), line.get_markersize()) for line in axes.lines}
+    assert len(looks) == len(axes.lines) == 8
+    # Every edge is seen: nothing is filled so that it hides what lies below.
+    faces = [line.get_markerfacecolor() for line in axes.lines]
+    assert all(face == "none" or face[1] < 0.5 for face in faces)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +154,7 @@ def test_seeds_are_averaged_and_variants_joined():
     np.testing.assert_allclose(points["opis_tcm"], [6, np.nan])
 
 
-def test_pareto_marks_batches_and_joins_triangles():
+def test_pareto_marks_batches_and_joins_variants():
     frame = pd.DataFrame(
         [
             setting(0.30, 0.010, batch=100),
@@ -148,13 +163,15 @@ def test_pareto_marks_batches_and_joins_triangles():
         ]
     )
     (axes,) = pareto.draw_pareto(frame).axes
-    large, triangle, small = axes.collections
+    large, margin, small = axes.collections
     np.testing.assert_allclose(large.get_offsets(), [[12, 25]])
-    np.testing.assert_allclose(triangle.get_offsets(), [[5, 24]])
+    np.testing.assert_allclose(margin.get_offsets(), [[5, 24]])
     np.testing.assert_allclose(small.get_offsets(), [[10, 30]])
-    # Area goes with the batch, and a triangle has its base's.
-    assert large.get_sizes()[0] == 4 * small.get_sizes()[0] == triangle.get_sizes()[0]
-    assert len(triangle.get_paths()[0].vertices) == 4
+    # Area goes with the batch, colour with the variant, and shape with the loss.
+    assert large.get_sizes()[0] == 4 * small.get_sizes()[0] == margin.get_sizes()[0]
+    edges = [to_hex(mark.get_edgecolor()[0]).upper() for mark in (large, margin)]
+    assert edges == list(style.VARIANT_COLOURS.values())
+    np.testing.assert_array_equal(large.get_paths()[0].vertices, margin.get_paths()[0].vertices)
     (joint,) = axes.lines
     assert joint.get_linestyle() == ":"
     np.testing.assert_allclose(joint.get_xydata(), [[12, 25], [5, 24]])
@@ -202,12 +219,10 @@ def test_two_datasets_and_backbones_have_panels_and_fills():
     figure = pareto.draw_pareto(frame)
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["CUB-200-2011", "SOP"]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert {"ResNet-50", "ViT-B/16", "base loss, batch of 64", "base loss, batch of 256"} < set(
-        labels
-    )
-    faces = {tuple(mark.get_facecolor()[0][:3]) for mark in figure.axes[1].collections}
-    assert (1.0, 1.0, 1.0) in faces
-    assert len(faces) > 1
+    assert {"ResNet-50", "ViT-B/16", "batch of 64", "batch of 256"} < set(labels)
+    # The second backbone is drawn open.
+    faces = [len(mark.get_facecolor()) for mark in figure.axes[1].collections]
+    assert set(faces) == {0, 1}
 
 
 def test_pareto_of_other_tables():

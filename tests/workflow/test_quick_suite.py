@@ -84,8 +84,14 @@ def test_provenance_can_be_recomputed(quick: QuickSuite) -> None:
 
 def test_progress_is_told(quick: QuickSuite) -> None:
     lines = [line for line in quick.output.splitlines() if line.startswith("[tcm-bench]")]
-    assert any("run 7 of 32 trained" in line and "left" in line for line in lines)
-    assert "run 32 of 32 trained" in lines[-1]
+    assert any("7 of 32 runs trained" in line and "left" in line for line in lines)
+    assert "32 of 32 runs trained" in lines[-1]
+    for variant in ("base", "tcm"):
+        run = f"cub · test_vit · recall_at_k · {variant} · seed 0"
+        assert any(line.endswith(f"training {run}") for line in lines)
+        assert any(re.search(rf"evaluated {run}: R@1 \d+\.\d %;", line) for line in lines)
+    assert sum(" training " in line for line in lines) == 32
+    assert sum(": R@1 " in line for line in lines) == 32
 
 
 @pytest.mark.parametrize(

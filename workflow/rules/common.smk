@@ -19,22 +19,31 @@ from tcmbench.common import machine
 from tcmbench.common.driver import built_for, require_driver
 from tcmbench.config import folds, tuned
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
+from tcmbench.config.evaluations import MAIN, evaluations
+from tcmbench.config.finished import finished, fingerprint, is_measured
+from tcmbench.config.pairs import base_of, compared, comparisons
 from tcmbench.config.reading import read_config
+from tcmbench.config.selection import is_narrowed, narrowed
+from tcmbench.config.titles import titles
 from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import in_folder
 from tcmbench.losses import available_losses
+from tcmbench.plan import effort
 from tcmbench.preparation.job import cache_of
 from tcmbench.preparation.space import archive_bytes, published_bytes, view_bytes
 from tcmbench.preparation.store import folder_name
 from tcmbench.common.sources import sources
-from tcmbench.common.watch import RunWatcher
+from tcmbench.common.watch import Job, RunWatcher
 
 try:
     for file in workflow.configfiles:
         read_config(Path(file))
-    config = check(config, datasets.names(), available_losses())
+    whole = check(config, datasets.names(), available_losses())
+    config = narrowed(whole, datasets.names())
     RUNS = runs(config)
+    # What a selection leaves out is shown where it is done, and never made.
+    BESIDE = finished(whole, runs(whole), set(RUNS)) if is_narrowed(config) else []
     TRAIN_CONFIGS = {run: train_config(config, run) for run in RUNS}
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -44,6 +53,8 @@ MINIATURES = [
     name for name in DATASETS if (SRC / f"tcmbench/miniatures/{name}.py").exists()
 ]
 SUITE = config["suite"]
+EVALUATIONS = evaluations(config)
+FURTHER = [name for name in EVALUATIONS if name != MAIN]
 GRID = config["suites"][SUITE]
 SCALE = GRID["scale"]
 FULL = SCALE == "full"
@@ -67,6 +78,7 @@ wildcard_constraints:
     variant="base|tcm",
     seed="[0-9]+",
     suite="|".join(config["suites"]),
+    evaluation="[a-z][a-z0-9_]*",
     scale="full|miniature",
 
 
@@ -154,7 +166,49 @@ onstart:
             {job.wildcards.dataset for job in jobs if job.rule.name == "download"}
         ):
             print(terms(DATASETS[name]), end="", file=sys.stderr)
-    RunWatcher.attach({job.jobid: job.rule.name for job in jobs})
+    if RUNS and not COMPARED:
+        print(
+            "No base run has its +TCM run yet: runs are measured, and nothing is compared.",
+            file=sys.stderr,
+        )
+    RunWatcher.attach({job.jobid: watched(job) for job in jobs})
+
+
+def watched(job):
+    """What the lines of progress say of a job, and about how long it takes."""
+    known = job.wildcards
+    names = [
+        name for name in ("dataset", "backbone", "loss", "variant") if known.get(name)
+    ]
+    about = [known[name] for name in names]
+    if job.rule.name.startswith("train_"):
+        about.insert(2, job.rule.name.removeprefix("train_") + known.get("point", ""))
+    if known.get("seed"):
+        about.append(f"seed {known['seed']}")
+    if known.get("evaluation"):
+        about.append(known["evaluation"])
+    seconds = expected_seconds(job) if FULL else None
+    load = effort.load(
+        job.rule.name,
+        known.get("backbone", ""),
+        seconds,
+        job.resources.get("disk_mb", 0) if FULL else 0,
+    )
+    return Job(job.rule.name, load, tuple(about), job.output.get("metrics"))
+
+
+def expected_seconds(job):
+    """Seconds of a training or an embedding at full scale, where its run is the suite's."""
+    folder = Path(job.output[0]).parent.as_posix()
+    run = next((run for run in RUNS if run.folder == folder), None)
+    if run is None:
+        return None
+    counts = DATASETS[run.dataset].counts
+    if job.rule.name.startswith("train_"):
+        return effort.training_seconds(TRAIN_CONFIGS[run], counts.train_images)
+    if job.rule.name == "embed":
+        return effort.embedding_seconds(TRAIN_CONFIGS[run], counts.test_images)
+    return None
 
 
 def local(path):

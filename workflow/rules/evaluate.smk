@@ -1,5 +1,6 @@
 # Recall@k and threshold consistency of the embeddings.
-# Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet, curves.parquet, classes.parquet
+# Inputs: embeddings.npz. Outputs: metrics.json, utility.parquet, curves.parquet, classes.parquet,
+# and the same in a folder of each further evaluation.
 
 EVALUATE_SOURCES = code("evaluate.py")
 
@@ -27,13 +28,32 @@ rule evaluate:
         runtime=120 if FULL else 10,
         device=DEVICE,
     params:
-        far=lookup("evaluation/far_range", within=config),
-        beta=lookup("evaluation/beta", within=config),
-        epsilon=lookup("evaluation/epsilon", within=config),
-        thresholds=lookup("evaluation/num_thresholds", within=config),
+        far=EVALUATIONS[MAIN]["far_range"],
+        beta=EVALUATIONS[MAIN]["beta"],
+        epsilon=EVALUATIONS[MAIN]["epsilon"],
+        thresholds=EVALUATIONS[MAIN]["num_thresholds"],
     shell:
         "python {input.script:q} --embeddings {input.embeddings:q} --out {output.metrics}"
         " --utility {output.utility} --curves {output.curves} --classes {output.classes}"
         " --far {params.far} --beta {params.beta}"
         " --epsilon {params.epsilon} --thresholds {params.thresholds}"
         " --device {resources.device} --max-hours 1000 > {log} 2>&1"
+
+
+if FURTHER:
+
+    use rule evaluate as evaluate_further with:
+        output:
+            metrics=f"{RUN}/{{evaluation}}/metrics.json",
+            utility=f"{RUN}/{{evaluation}}/utility.parquet",
+            curves=f"{RUN}/{{evaluation}}/curves.parquet",
+            classes=f"{RUN}/{{evaluation}}/classes.parquet",
+        log:
+            f"{RUN}/{{evaluation}}/evaluate.log",
+        benchmark:
+            f"{RUN}/{{evaluation}}/evaluate.benchmark.tsv"
+        params:
+            far=of_evaluation("far_range"),
+            beta=of_evaluation("beta"),
+            epsilon=of_evaluation("epsilon"),
+            thresholds=of_evaluation("num_thresholds"),

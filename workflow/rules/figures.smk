@@ -15,11 +15,15 @@ FIGURES_OF_DATASETS = {
     "deployer": ("utility.parquet", "Error rates at one threshold"),
     "training": ("metrics.json", "Training curves"),
 }
-FIGURES = collect(
-    "results/figures/{suite}/{name}.{format}",
-    suite=SUITE,
-    name=figure_names(),
-    format=["svg", "pdf", "png"],
+FIGURES = (
+    collect(
+        "results/figures/{suite}/{name}.{format}",
+        suite=SUITE,
+        name=figure_names(),
+        format=["svg", "pdf", "png"],
+    )
+    if COMPARED
+    else MEASURED
 )
 CAPTIONS = [local(path) for path in sorted((ROOT / "report").glob("*.rst"))]
 
@@ -55,9 +59,10 @@ for FIGURE, (TABLE, CONTENT) in FIGURES_OF_TABLES.items():
             figure=FIGURE,
             tables=subpath(input.table, parent=True),
             folder=subpath(output.svg, parent=True),
+            titles=title_option,
         shell:
             "python {input.script:q} {params.figure} --tables {params.tables} --out {params.folder}"
-            " > {log} 2>&1"
+            " {params.titles} > {log} 2>&1"
 
 
 for FIGURE, (NEEDED, CONTENT) in FIGURES_OF_DATASETS.items():
@@ -94,10 +99,12 @@ for FIGURE, (NEEDED, CONTENT) in FIGURES_OF_DATASETS.items():
         params:
             figure=FIGURE,
             folder=subpath(output.svg, parent=True),
-            runs=of_dataset(),
+            runs=shown,
+            beside=beside_hashes,
+            titles=title_option,
         shell:
             "python {input.script:q} {params.figure} --dataset {wildcards.dataset}"
-            " --out {params.folder} {params.runs} > {log} 2>&1"
+            " --out {params.folder} {params.titles} {params.runs} > {log} 2>&1"
 
 
 rule figure_utility:
@@ -146,10 +153,12 @@ rule figure_utility:
         runtime=30,
     params:
         folder=subpath(output.pair, parent=True),
-        runs=of_dataset(),
+        runs=shown,
+        beside=beside_hashes,
+        titles=title_option,
     shell:
         "python {input.script:q} utility --dataset {wildcards.dataset} --out {params.folder}"
-        " {params.runs} > {log} 2>&1"
+        " {params.titles} {params.runs} > {log} 2>&1"
 
 
 rule figure_neighbours:
@@ -188,9 +197,10 @@ rule figure_neighbours:
         images=data_folder,
         folder=subpath(output.svg, parent=True),
         runs=pair_folders,
+        titles=title_option,
     shell:
-        "python {input.script:q} neighbours --images {params.images:q} --out {params.folder}"
-        " {params.runs} > {log} 2>&1"
+        "python {input.script:q} neighbours --images {params.images:q} --manifest {input.manifest:q}"
+        " --out {params.folder} {params.titles} {params.runs} > {log} 2>&1"
 
 
 rule figure_toy:
@@ -219,5 +229,7 @@ rule figure_toy:
     params:
         folder=subpath(output.svg, parent=True),
         runs=run_files(pair_of(RUNS[0])),
+        titles=title_option,
     shell:
-        "python {input.script:q} toy --out {params.folder} {params.runs} > {log} 2>&1"
+        "python {input.script:q} toy --out {params.folder} {params.titles} {params.runs}"
+        " > {log} 2>&1"

@@ -175,7 +175,7 @@ def train_json(loss):
     return of_run
 
 
-# Embedding
+# Embedding and evaluation
 
 
 def scored_manifest(wildcards):
@@ -198,6 +198,11 @@ def stored_view(wildcards):
     sizes = TRAIN_CONFIGS[run]["view"]
     folder = f"results/data/{SCALE}/{wildcards.dataset}/views"
     return f"{folder}/{sizes['resize']}_{sizes['crop']}.npy"
+
+
+def of_evaluation(key):
+    """A setting of the evaluation of a job."""
+    return lambda wildcards: EVALUATIONS[wildcards.evaluation][key]
 
 
 def view_option(wildcards, input):

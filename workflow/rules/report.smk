@@ -2,20 +2,29 @@
 # Inputs: metrics.json, run.json, utility.parquet of the suite's runs; numbers of others in report/.
 # Outputs: results/tables/{suite}/*, results/index.html
 
-TABLES = collect(
-    "results/tables/{suite}/{name}",
-    suite=SUITE,
-    name=[
-        "runs.csv",
-        "comparisons.csv",
-        "comparisons.md",
-        "comparisons.tex",
-        "comparisons.html",
-    ]
-    + (["margins.csv"] if VALIDATED else ["claims.json", "claims.md", "claims.html"]),
+COMPARISONS = [
+    "runs.csv",
+    "comparisons.csv",
+    "comparisons.md",
+    "comparisons.tex",
+    "comparisons.html",
+]
+CLAIMS = ["claims.json", "claims.md", "claims.html"]
+TABLES = (
+    collect(
+        "results/tables/{suite}/{name}",
+        suite=SUITE,
+        name=[
+            *COMPARISONS,
+            *(["margins.csv"] if VALIDATED else CLAIMS),
+            *(f"{further}/{name}" for further in FURTHER for name in COMPARISONS),
+        ],
+    )
+    if COMPARED
+    else MEASURED
 )
 DEVIATIONS = f"results/tables/{SUITE}/deviations.html"
-PAGE = "results/index.html"
+PAGE = "results/index.html" if COMPARED else []
 
 
 rule comparisons:
@@ -51,12 +60,42 @@ rule comparisons:
         runtime=20,
     params:
         folder=subpath(output.csv, parent=True),
-        tuned=TUNED,
-        runs=run_files(RUNS),
+        runs=shown,
+        beside=beside_hashes,
+        options=table_options,
     shell:
         "python {input.script:q} --suite {wildcards.suite} --out {params.folder}"
-        " --paper {input.paper:q} --published {input.published:q} {params.tuned} {params.runs}"
+        " --paper {input.paper:q} --published {input.published:q} {params.options} {params.runs}"
         " > {log} 2>&1"
+
+
+if FURTHER:
+
+    use rule comparisons as comparisons_further with:
+        input:
+            metrics=further_files("metrics.json"),
+            records=run_files(RUNS, "run.json"),
+            curves=further_files("utility.parquet"),
+            classes=further_files("classes.parquet"),
+            paper=local(ROOT / "report/paper_results.csv"),
+            published=local(ROOT / "report/published_recall.csv"),
+            script=script("aggregate.py"),
+            code=code("aggregate.py"),
+        output:
+            runs="results/tables/{suite}/{evaluation}/runs.csv",
+            csv="results/tables/{suite}/{evaluation}/comparisons.csv",
+            md="results/tables/{suite}/{evaluation}/comparisons.md",
+            tex="results/tables/{suite}/{evaluation}/comparisons.tex",
+            html=report(
+                "results/tables/{suite}/{evaluation}/comparisons.html",
+                caption="../../report/comparisons.rst",
+                category="Results",
+                labels={"Content": "Table of comparisons, {evaluation}"},
+            ),
+        log:
+            "results/tables/{suite}/{evaluation}/comparisons.log",
+        benchmark:
+            "results/tables/{suite}/{evaluation}/comparisons.benchmark.tsv"
 
 
 rule margins:
@@ -79,7 +118,8 @@ rule margins:
         runtime=10,
     params:
         folder=subpath(output[0], parent=True),
-        runs=run_files(RUNS),
+        runs=shown,
+        beside=beside_hashes,
     shell:
         "python {input.script:q} --out {params.folder} {params.runs} > {log} 2>&1"
 
@@ -112,9 +152,11 @@ rule claims:
     params:
         folder=subpath(output.json, parent=True),
         pareto=pareto_option,
+        whole=whole_suite,
+        titles=title_option,
     shell:
         "python {input.script:q} --tables {params.folder} --out {params.folder} {params.pareto}"
-        " > {log} 2>&1"
+        " {params.whole} {params.titles} > {log} 2>&1"
 
 
 rule deviations:
@@ -152,12 +194,17 @@ rule page:
         entries=[MEASURED_ENTRIES, ENTRIES],
         captions=CAPTIONS,
         comparisons=f"results/tables/{SUITE}/comparisons.csv",
+        further=collect(
+            "results/tables/{suite}/{evaluation}/comparisons.csv",
+            suite=SUITE,
+            evaluation=FURTHER,
+        ),
         paper=local(ROOT / "report/paper_results.csv"),
         published=local(ROOT / "report/published_recall.csv"),
         script=script("page.py"),
         code=code("page.py"),
     output:
-        PAGE,
+        "results/index.html",
     log:
         "results/page.log",
     benchmark:
@@ -172,8 +219,13 @@ rule page:
         suite=SUITE,
         tuned=TUNED,
         entries=entry_options,
-        runs=run_files(RUNS),
+        runs=shown,
+        beside=beside_hashes,
+        whole=whole_suite,
+        titles=title_option,
+        evaluations=[f"--evaluation {name}" for name in FURTHER],
     shell:
         "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons:q}"
         " --paper {input.paper:q} --published {input.published:q}"
-        " --out {output} {params.tuned} {params.entries} {params.runs} > {log} 2>&1"
+        " --out {output} {params.tuned} {params.entries} {params.whole} {params.titles} {params.evaluations}"
+        " {params.runs} > {log} 2>&1"

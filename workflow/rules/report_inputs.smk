@@ -6,11 +6,62 @@ def run_files(runs, name=""):
     return [f"{run.folder}/{name}".rstrip("/") for run in runs]
 
 
-def of_dataset(name=""):
-    """The same for the suite's runs on the dataset of a job."""
-    return lambda wildcards: run_files(
-        [run for run in RUNS if run.dataset == wildcards.dataset], name
-    )
+def shown(wildcards):
+    """Folders of all runs that a job shows: those that the workflow makes, and finished ones."""
+    return run_files(of_job(RUNS, wildcards) + beside(wildcards))
+
+
+def beside(wildcards):
+    """Finished runs that were not selected, of a job's dataset and evaluation."""
+    evaluation = wildcards.get("evaluation", MAIN)
+    return [
+        run for run in of_job(BESIDE, wildcards) if is_measured(config, run, evaluation)
+    ]
+
+
+def beside_hashes(wildcards):
+    """What they hold: as inputs they would be planned anew where anything of theirs changed."""
+    evaluation = wildcards.get("evaluation", MAIN)
+    return [fingerprint(run, evaluation) for run in beside(wildcards)]
+
+
+def of_job(runs, wildcards):
+    """The runs on the dataset of a job, if it is of one."""
+    return [run for run in runs if wildcards.get("dataset", run.dataset) == run.dataset]
+
+
+def of_dataset(name):
+    """One file of each run that the workflow makes on the dataset of a job."""
+    return lambda wildcards: run_files(of_job(RUNS, wildcards), name)
+
+
+def further_files(name):
+    """One file of each run, in the folder of a job's evaluation."""
+    return lambda wildcards: run_files(RUNS, f"{wildcards.evaluation}/{name}")
+
+
+def whole_suite(wildcards):
+    """What the whole suite consists of, as words of a command."""
+    grid = whole["suites"][SUITE]
+    # Folds are paired as seeds are.
+    seeds = len(grid["seeds"]) * (grid["validation"]["folds"] if VALIDATED else 1)
+    return f"--of {comparisons(runs(whole))} {seeds}"
+
+
+def title_option(wildcards):
+    """The configuration's own titles, as words of a command.
+
+    A function, since braces in a plain parameter would be taken for wildcards.
+    """
+    given = titles(config)
+    return f"--titles {shlex.quote(as_json(given))}" if given else ""
+
+
+def table_options(wildcards):
+    """Options of the command that makes a table."""
+    evaluation = wildcards.get("evaluation", MAIN)
+    words = [f"--evaluation {evaluation}"] if evaluation else []
+    return " ".join([whole_suite(wildcards), title_option(wildcards), TUNED, *words])
 
 
 def tuned_option():
@@ -25,12 +76,7 @@ TUNED = tuned_option()
 
 def pair_of(first):
     """The base and the tcm run of the same cell and seed."""
-    same = ("dataset", "backbone", "loss", "seed")
-    return [
-        run
-        for run in RUNS
-        if all(getattr(run, key) == getattr(first, key) for key in same)
-    ]
+    return [run for run in RUNS if base_of(run) == base_of(first)]
 
 
 def first_of(wildcards):
@@ -55,6 +101,16 @@ def embedded_files(runs):
     return [file for name in names for file in run_files(runs, name)]
 
 
+# Of a pair, one may have been finished before. Where no pair can be shown, runs are measured all
+# the same, and there is nothing to tabulate or draw.
+COMPARED = compared(RUNS + BESIDE)
+MEASURED = [
+    file
+    for name in EVALUATIONS
+    for file in run_files(RUNS, f"{name}/metrics.json".lstrip("/"))
+]
+
+
 def figure_names():
     """Figures of the suite: those of every comparison, or the one that a sweep is made for.
 
@@ -65,12 +121,14 @@ def figure_names():
     for sweep in ("pareto", "ablation"):
         if SUITE.startswith(sweep):
             return [sweep]
-    names = ["summary", "plane"] + (["toy"] if SUITE.startswith("toy") else [])
+    toy = SUITE.startswith("toy") and compared(RUNS)
+    names = ["summary", "plane"] + (["toy"] if toy else [])
     for name in GRID["datasets"]:
-        first = next(run for run in RUNS if run.dataset == name)
-        names += [f"utility_{name}{variant}" for variant in ("", "_base", "_tcm")]
-        names += [f"deployer_{name}", f"training_{name}"]
-        names.append(f"neighbours_{name}_{first.backbone}_{first.loss}")
+        if any(run.dataset == name for run in COMPARED):
+            names += [f"utility_{name}{variant}" for variant in ("", "_base", "_tcm")]
+            names += [f"deployer_{name}", f"training_{name}"]
+        if first := next((run for run in compared(RUNS) if run.dataset == name), None):
+            names.append(f"neighbours_{name}_{first.backbone}_{first.loss}")
     return names
 
 

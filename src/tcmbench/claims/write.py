@@ -7,6 +7,7 @@ from tcmbench.claims import comparisons, cost, inflection
 from tcmbench.claims.claim import DOES_NOT_APPLY, Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
 from tcmbench.common.files import atomic_path, write_json
+from tcmbench.tables.completeness import Whole, shortfall
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
 from tcmbench.tables.reading import read_frame, require
 
@@ -18,21 +19,25 @@ ON_MINIATURES = "these are miniatures, which say nothing about the paper's datas
 NEEDS_PARETO = "needs the Pareto suite: two backbones, five losses, several batch sizes"
 
 
-def write_claims(tables: Path, out: Path, pareto: Path | None = None) -> None:
+def write_claims(
+    tables: Path, out: Path, pareto: Path | None = None, whole: Whole | None = None
+) -> None:
     """Judge each claim by the tables of a suite; write claims.json, claims.md and claims.html.
 
     Args:
         tables: folder with comparisons.csv and runs.csv.
         out: folder for the three files.
         pareto: runs.csv of the Pareto suite, where it was run.
+        whole: what the suite consists of; no claim is judged by a part of it.
 
     Raises:
         UserError: a table is missing, is empty or lacks a column.
     """
-    frame = _read(tables / "comparisons.csv", [*CELL, "scale", "opis_delta_percent_low"])
+    needed = [*CELL, "n_seeds", "scale", "opis_delta_percent_low"]
+    frame = _read(tables / "comparisons.csv", needed)
     runs = _read(tables / "runs.csv", [*CELL, "variant", "images_per_second"])
     settings = _read(pareto, [*CELL, "variant", "batch_size"]) if pareto else None
-    entries = judged(frame, runs, settings)
+    entries = judged(frame, runs, settings, whole)
     for suffix, render in ((".md", markdown), (".html", page)):
         with atomic_path(out / f"claims{suffix}") as temporary:
             temporary.write_text(render(entries), encoding="utf-8")
@@ -40,7 +45,10 @@ def write_claims(tables: Path, out: Path, pareto: Path | None = None) -> None:
 
 
 def judged(
-    frame: "pd.DataFrame", runs: "pd.DataFrame", pareto: "pd.DataFrame | None" = None
+    frame: "pd.DataFrame",
+    runs: "pd.DataFrame",
+    pareto: "pd.DataFrame | None" = None,
+    whole: Whole | None = None,
 ) -> list[dict[str, Any]]:
     """Return the entries of claims.json.
 
@@ -52,15 +60,18 @@ def judged(
         frame: a `comparisons_frame`.
         runs: its `runs_frame`.
         pareto: the `runs_frame` of the Pareto suite.
+        whole: what the suite consists of; until all is there, no claim is judged.
     """
+    part = shortfall(frame["n_seeds"].tolist(), whole) if whole else ""
+    obstacle = f"only {part} of the suite" if part else ""
     if not _miniature(frame):
         frame, runs = _in_grid(frame), _in_grid(runs)
     about_table = [*comparisons.findings(frame), cost.finding(runs)]
-    missing = _missing(frame)
+    missing = _missing(frame) or obstacle
     entries = [_entry(*pair, missing, _miniature(frame)) for pair in about_table]
     small = pareto is not None and _miniature(pareto)
     return entries + [
-        _entry(*pair, "" if pareto is not None else NEEDS_PARETO, small)
+        _entry(*pair, obstacle if pareto is not None else NEEDS_PARETO, small)
         for pair in inflection.findings(pareto)
     ]
 

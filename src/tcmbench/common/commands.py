@@ -1,14 +1,30 @@
 """The frame that every command runs in."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from tcmbench.common.errors import UserError
 from tcmbench.common.paths import expanded_options
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+# Options of all commands that show results.
+TITLES: Any = {
+    "type": json.loads,
+    "default": {},
+    "metavar": "JSON",
+    "help": 'titles in place of names, such as \'{"losses": {"mine": "My loss"}}\'; also of '
+    "datasets and backbones",
+}
+OF: Any = {
+    "nargs": 2,
+    "type": int,
+    "metavar": ("COMPARISONS", "SEEDS"),
+    "help": "what the whole suite consists of: less is called a part, and no claim is judged by it",
+}
 
 
 def run_command(

@@ -1,4 +1,4 @@
-"""Progress of a whole workflow: which of how many runs, and a time left.
+"""Progress of a whole workflow: a line when a training starts, and a line for each job that ends.
 
 Snakemake counts its steps; a reader wants to know about trainings. This listens to its log.
 """
@@ -6,81 +6,108 @@ Snakemake counts its steps; a reader wants to know about trainings. This listens
 import logging
 import sys
 import time
-from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tcmbench.common.errors import UserError
+from tcmbench.common.files import read_json
+from tcmbench.common.timeleft import Load, TimeLeft
 
 TRAINING = "train_"
+ENDED = {"evaluate": "evaluated", "evaluate_further": "evaluated", "embed": "embedded"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of the workflow: its rule, its load, what it is about, and the metrics it writes."""
+
+    rule: str
+    load: Load
+    about: tuple[str, ...] = ()
+    metrics: str | None = None
+
+    @property
+    def training(self) -> bool:
+        """Say whether it trains a network."""
+        return self.rule.startswith(TRAINING)
+
+    def words(self, verb: str) -> str:
+        """Return what happened, such as "trained cub · resnet50 · smooth_ap · tcm · seed 0"."""
+        return f"{verb} {' · '.join(self.about)}".rstrip()
+
+    def ended(self) -> str:
+        """Say what has been done, with R@1 where it was measured."""
+        verb = "trained" if self.training else ENDED.get(self.rule, f"done: {self.rule}")
+        return self.words(verb) + self._recall()
+
+    def _recall(self) -> str:
+        if self.metrics is None:
+            return ""
+        try:
+            return f": R@1 {100 * read_json(Path(self.metrics))['recall_at_1']:.1f} %"
+        # A file system may show a file late, and a line of progress must not end a workflow.
+        except (UserError, OSError, KeyError, TypeError):
+            return ""
 
 
 class RunWatcher(logging.Handler):
-    """Prints a line to standard error whenever a job of the workflow ends."""
+    """Prints a line to standard error when a training starts and when a job ends."""
 
     def __init__(
-        self, rules: Mapping[int, str], clock: Callable[[], float] = time.monotonic
+        self, jobs: Mapping[int, Job], clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Watch the jobs that are about to run.
 
         Args:
-            rules: name of the rule of each job, by the job's number.
+            jobs: by the number that the log calls them by.
             clock: seconds.
         """
         super().__init__(logging.INFO)
-        self.rules = dict(rules)
-        self.waiting = Counter(self.rules.values())
-        self.clock = clock
-        self.began = clock()
-        self.started: dict[int, float] = {}
-        self.seconds: dict[str, list[float]] = defaultdict(list)
+        self.jobs = dict(jobs)
+        self.left = set(self.jobs)
+        self.time = TimeLeft({number: job.load for number, job in self.jobs.items()}, clock)
 
     @classmethod
-    def attach(cls, rules: Mapping[int, str]) -> None:
+    def attach(cls, jobs: Mapping[int, Job]) -> None:
         """Listen to Snakemake's log for the rest of this process."""
         from snakemake.logging import logger
 
-        logger.addHandler(cls(rules))
+        logger.addHandler(cls(jobs))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note the start or the end of a job."""
         event = str(getattr(record, "event", None) or "")
         if event == "job_started":
             for number in record.__dict__.get("jobs") or ():
-                self.started[number] = self.clock()
+                self._start(number)
         elif event == "job_finished":
             number = record.__dict__.get("job_id")
-            if number in self.started and number in self.rules:
-                self._finish(number)
-                print(self.line(), file=sys.stderr, flush=True)
+            if number in self.jobs and self.time.finish(number):
+                self.left.discard(number)
+                _say(f"{self.jobs[number].ended()}; {self.line()}")
 
     def line(self) -> str:
         """Say how many trainings and steps are done, and about how long the rest takes."""
-        total = len(self.rules)
-        done = total - self.waiting.total()
-        trainings = [rule for rule in self.rules.values() if rule.startswith(TRAINING)]
-        left = sum(count for rule, count in self.waiting.items() if rule.startswith(TRAINING))
-        parts = [f"{done} of {total} steps", f"about {_spoken(self.seconds_left())} left"]
+        total = len(self.jobs)
+        parts = [
+            f"{total - len(self.left)} of {total} steps",
+            f"about {_spoken(self.time.seconds())} left",
+        ]
+        trainings = {number for number, job in self.jobs.items() if job.training}
         if trainings:
-            parts.insert(0, f"run {len(trainings) - left} of {len(trainings)} trained")
-        return f"[tcm-bench] {', '.join(parts)}"
+            done = len(trainings - self.left)
+            parts.insert(0, f"{done} of {len(trainings)} runs trained")
+        return ", ".join(parts)
 
-    def seconds_left(self) -> float:
-        """Estimate the time left from the mean duration of each rule so far.
+    def _start(self, number: int) -> None:
+        self.time.start(number)
+        if number in self.jobs and self.jobs[number].training:
+            _say(self.jobs[number].words("training"))
 
-        A rule that has not ended once is taken to last as long as the mean job. The sum is divided
-        by how many jobs ran side by side until now.
-        """
-        ended = [value for values in self.seconds.values() for value in values]
-        if not ended:
-            return 0.0
-        mean = {rule: sum(values) / len(values) for rule, values in self.seconds.items()}
-        overall = sum(ended) / len(ended)
-        work = sum(count * mean.get(rule, overall) for rule, count in self.waiting.items())
-        side_by_side = max(sum(ended) / max(self.clock() - self.began, 1e-9), 1e-9)
-        return work / side_by_side
 
-    def _finish(self, number: int) -> None:
-        rule = self.rules[number]
-        self.waiting[rule] -= 1
-        self.seconds[rule].append(self.clock() - self.started.pop(number))
+def _say(text: str) -> None:
+    print(f"[tcm-bench] {text}", file=sys.stderr, flush=True)
 
 
 def _spoken(seconds: float) -> str:

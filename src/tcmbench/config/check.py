@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass, replace
 
 from tcmbench.common.errors import UserError
 from tcmbench.config import folds
+from tcmbench.config.evaluations import check_evaluations
 from tcmbench.config.references import check_names, listed
 from tcmbench.config.schema import Config, settings, validated
+from tcmbench.config.selection import check_unique, losses_of, narrowed
 from tcmbench.config.sweeps import (
     REGULARIZER,
     Point,
@@ -62,13 +64,15 @@ def check(raw: Config, datasets: Collection[str], losses: Collection[str]) -> Co
     """
     config = validated(raw)
     check_names(config, datasets, losses)
+    check_unique(config, datasets)
     _check_scales(config)
-    _check_range(config)
+    check_evaluations(config)
+    narrowed(config, datasets)
     return config
 
 
 def runs(config: Config, suite: str | None = None) -> list[Run]:
-    """List the runs of a suite (default: the chosen one), paired variants side by side.
+    """List the runs of a whole suite (default: the chosen one), paired variants side by side.
 
     A value that a run has anyway is no part of its point, so that it is trained once for all
     suites; the same holds for the regularizer's settings and the variant `base`. Tuned margins are
@@ -79,11 +83,10 @@ def runs(config: Config, suite: str | None = None) -> list[Run]:
     """
     name = suite or config["suite"]
     grid = config["suites"][name]
-    joining = [loss for loss, entry in config["losses"].items() if _joins(entry, name)]
     cells = itertools.product(
         folds.of_suite(grid),
         grid["backbones"],
-        grid.get("losses", joining),
+        losses_of(config, name),
         points(grid["sweep"]),
         grid["seeds"],
         grid["variants"],
@@ -192,20 +195,6 @@ def _merged(config: Config, run: Run, scale: str) -> Config:
         if all(facts[key] in listed(names) for key, names in entry["where"].items()):
             merged |= entry["set"]
     return merged | of_recipe(point)
-
-
-def _joins(loss: Config, suite: str) -> bool:
-    return "suites" not in loss or suite in loss["suites"]
-
-
-def _check_range(config: Config) -> None:
-    """Refuse a calibration range that no evaluation could measure, before anything is trained."""
-    low, high = config["evaluation"]["far_range"]
-    if not low < high:
-        raise UserError(
-            f"config.yaml key 'evaluation.far_range' is [{low:g}, {high:g}]; give the lower false "
-            "accept rate first"
-        )
 
 
 def _check_scales(config: Config) -> None:

@@ -14,7 +14,7 @@ from tcmbench.tables.runs import MeasuredRun, check_settings, read_metrics
 class Entry:
     """One file of embeddings: how it is called in print, and what was measured.
 
-    `measured` has the variant `base`, whose colour it is drawn in, and knows of no training.
+    `measured` knows of no training.
     """
 
     title: str

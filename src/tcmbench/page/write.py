@@ -1,9 +1,9 @@
 """The page of a suite: what is done, shown; what is not, named."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tcmbench import templates
 from tcmbench.claims.page import claims_table
@@ -17,6 +17,7 @@ from tcmbench.page.pictures import index_figures
 from tcmbench.page.records import index_run
 from tcmbench.page.table import index_table
 from tcmbench.tables.cells import printed_lines, printed_metrics
+from tcmbench.tables.completeness import Whole, shortfall
 from tcmbench.tables.earlier import earlier_intervals
 from tcmbench.tables.frames import comparisons_frame, runs_frame
 from tcmbench.tables.names import MINIATURE
@@ -24,8 +25,12 @@ from tcmbench.tables.notes import MINIATURES, table_notes
 from tcmbench.tables.references import add_references, read_paper, read_published
 from tcmbench.tables.runs import Comparison, MeasuredRun, pair, read_runs
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 TITLE = "TCM benchmark: does one distance threshold fit every class?"
 NEEDED = ("metrics.json", "run.json")
+TABLE = "comparisons.csv"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Material:
     published: Path | None = None
     comparisons: Path | None = None
     entries: Sequence[tuple[Path, str]] = ()
+    whole: Whole | None = None
+    evaluations: Sequence[str] = ()
     tuned: Path | None = None
 
 
@@ -49,7 +56,9 @@ def write_page(folders: Sequence[Path], suite: str, out: Path, material: Materia
         suite: its name.
         out: the page; figures are linked to relative to it.
         material: figures, their captions, the numbers of others, and the table of the suite,
-            whose intervals then are not made a second time; and where tuned margins stand.
+            whose intervals then are not made a second time; what the whole suite consists of; the
+            names of further evaluations, whose tables lie in folders beside the suite's; and the
+            table that margins were chosen in.
 
     Returns:
         One sentence for each run that is shown in no comparison.
@@ -66,9 +75,11 @@ def write_page(folders: Sequence[Path], suite: str, out: Path, material: Materia
         title=TITLE,
         suite=suite,
         warning=MINIATURES if runs and runs[0].scale == MINIATURE else "",
+        part=shortfall([len(one.pairs) for one in comparisons], material.whole),
         done=len(done),
         missing=["/".join(path.parts[-5:]) for path in folders if path not in done],
         results=_results(runs, comparisons, left_out, suite, material) if comparisons else None,
+        further=list(_further(done, suite, material)),
         figures=_figures(runs, suite, material, out) if comparisons else [],
         entries=_entries(material.entries),
         runs=[index_run(run) for run in runs],
@@ -94,20 +105,46 @@ def _results(
     material: Material,
 ) -> dict[str, Any]:
     """Return table, notes and claims, as their templates print them."""
-    known = earlier_intervals(material.comparisons) if material.comparisons else None
     frame = add_references(
-        comparisons_frame(comparisons, suite, known),
+        _frame(comparisons, suite, material.comparisons),
         read_paper(material.paper) if material.paper else {},
         read_published(material.published) if material.published else {},
     )
-    metrics = printed_metrics(frame)
     by_run = runs_frame(runs, suite)
     pareto = by_run if suite.startswith("pareto") else None
+    # The claims are about test classes.
+    validated = any(run.fold for run in runs)
     return {
-        "table": index_table(comparisons, frame, metrics, printed_lines(frame, metrics)),
-        "notes": [*table_notes(comparisons, frame, suite, material.tuned), *left_out],
-        "claims": claims_table(judged(frame, by_run, pareto)),
+        "table": _table(comparisons, frame),
+        "notes": [
+            *table_notes(comparisons, frame, suite, material.whole, material.tuned),
+            *left_out,
+        ],
+        "claims": None
+        if validated
+        else claims_table(judged(frame, by_run, pareto, material.whole)),
     }
+
+
+def _further(folders: Sequence[Path], suite: str, material: Material) -> Iterator[dict[str, Any]]:
+    """Yield table and notes of each further evaluation, of the runs that have it."""
+    for name in material.evaluations:
+        done = [folder for folder in folders if (folder / name / NEEDED[0]).is_file()]
+        comparisons, _ = _paired(read_runs(done, name) if done else [])
+        if comparisons:
+            beside = material.comparisons and material.comparisons.parent / name / TABLE
+            frame = _frame(comparisons, suite, beside)
+            notes = table_notes(comparisons, frame, suite, material.whole, material.tuned)
+            yield {"name": name, "table": _table(comparisons, frame), "notes": notes}
+
+
+def _frame(comparisons: Sequence[Comparison], suite: str, earlier: Path | None) -> "pd.DataFrame":
+    return comparisons_frame(comparisons, suite, earlier_intervals(earlier) if earlier else None)
+
+
+def _table(comparisons: Sequence[Comparison], frame: "pd.DataFrame") -> dict[str, Any]:
+    metrics = printed_metrics(frame)
+    return index_table(comparisons, frame, metrics, printed_lines(frame, metrics))
 
 
 def _figures(

@@ -9,7 +9,7 @@ import numpy as np
 
 from tcmbench.common.errors import UserError
 from tcmbench.plots.curves import cell_title
-from tcmbench.plots.style import FULL, INK, styled
+from tcmbench.plots.style import BETTER, FULL, INK, WORSE, styled
 from tcmbench.tables.cells import signed
 from tcmbench.tables.names import dataset_title
 from tcmbench.tables.reading import require
@@ -121,15 +121,18 @@ def find_grids(table: "pd.DataFrame") -> list[Grid]:
 def _heat_map(
     axes: "Axes", grid: Grid, change: tuple[str, float, str, int, bool], top: float
 ) -> None:
+    from matplotlib.colors import LinearSegmentedColormap
+
     column, factor, title, decimals, fall_is_better = change
     first, second, y_label, x_label = GRIDS[grid.varied]
     wide = factor * grid.table.pivot(index=first, columns=second, values=column)
-    colours = "PuOr_r" if fall_is_better else "PuOr"
+    ends = (BETTER, "white", WORSE) if fall_is_better else (WORSE, "white", BETTER)
+    colours = LinearSegmentedColormap.from_list("change", ends)
     values = wide.to_numpy()
     axes.imshow(values, cmap=colours, vmin=-top, vmax=top, aspect="auto", origin="lower")
     for (row, place), value in np.ndenumerate(values):
         text = "not run" if math.isnan(value) else signed(value, decimals)
-        colour = "white" if abs(value) > 0.5 * top else INK
+        colour = "white" if abs(value) > 0.75 * top else INK
         axes.text(place, row, text, ha="center", va="center", color=colour, fontsize=6)
     axes.set_xticks(range(wide.shape[1]), [f"{value:g}" for value in wide.columns])
     axes.set_yticks(range(wide.shape[0]), [f"{value:g}" for value in wide.index])
@@ -156,5 +159,5 @@ def _mark(axes: "Axes", column: int, row: int) -> None:
 def _default_mark() -> Any:
     from matplotlib.patches import Patch
 
-    label = "the paper's default; purple is better, orange worse"
+    label = "the paper's default; green is better, vermilion worse"
     return Patch(facecolor="none", edgecolor=INK, linewidth=1.2, label=label)

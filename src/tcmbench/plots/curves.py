@@ -110,7 +110,7 @@ def read_curves(run: MeasuredRun) -> Curves:
         UserError: as `read_utility`; files of different classes.
     """
     thresholds, classes, (utility,) = read_utility(run, ["utility"])
-    if not (run.folder / WHOLE).is_file():
+    if not (run.measures / WHOLE).is_file():
         return Curves(run, thresholds, utility)
     around, others, (values,) = read_utility(run, ["utility"], WHOLE)
     if classes.tolist() != others.tolist():

@@ -4,8 +4,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tcmbench.plots.curves import Curves
-from tcmbench.plots.style import styled
-from tcmbench.plots.utility import X_LABEL, draw_panel, label_frame, panel_grid, x_limits
+from tcmbench.plots.style import ELSEWHERE, styled
+from tcmbench.plots.utility import (
+    MANY_CLASSES,
+    X_LABEL,
+    draw_panel,
+    label_frame,
+    panel_grid,
+    x_limits,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,11 +25,12 @@ def draw_entries(entries: Sequence[tuple[str, Curves]]) -> "Figure":
         limits = x_limits(curves for _, curves in entries)
         axes_of = grid.ravel()
         for axes, (title, curves) in zip(axes_of, entries, strict=False):
-            draw_panel(axes, curves, limits)
+            draw_panel(axes, curves, limits, ELSEWHERE)
             axes.set_title(f"{title}\n{curves.summary}", loc="left")
             axes.set_xlabel(X_LABEL)
         for axes in axes_of[len(entries) :]:
             axes.set_visible(False)
-        most = max((curves for _, curves in entries), key=lambda curves: len(curves.utility))
-        label_frame(figure, most, "Embeddings made elsewhere: utility of each class")
+        title = "Embeddings made elsewhere: utility of each class"
+        many = any(len(curves.utility) > MANY_CLASSES for _, curves in entries)
+        label_frame(figure, {"{}": ELSEWHERE}, title, many=many)
     return figure

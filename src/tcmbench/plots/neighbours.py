@@ -1,6 +1,8 @@
 """Queries and their neighbours inside the one global threshold: base beside +TCM."""
 
-from collections.abc import Sequence
+import re
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,12 +68,15 @@ def read_neighbours(base: MeasuredRun, tcm: MeasuredRun) -> Neighbours:
     return Neighbours(both, rows)
 
 
-def draw_neighbours(neighbours: Neighbours, images: Path) -> "Figure":
+def draw_neighbours(
+    neighbours: Neighbours, images: Path, names: Mapping[int, str] | None = None
+) -> "Figure":
     """Draw a row a query: it, then its nearest images inside the threshold of base and of +TCM.
 
     Args:
         neighbours: as read by `read_neighbours`.
         images: folder that the paths of the embeddings are relative to.
+        names: of the classes, by label; one without a name is called by its label.
 
     Raises:
         UserError: an image that cannot be read.
@@ -92,7 +97,7 @@ def draw_neighbours(neighbours: Neighbours, images: Path) -> "Figure":
         blocks[0].suptitle("query", fontsize=7)
         for (axes,), row in zip(grids[0], neighbours.rows, strict=True):
             _image(axes, images / row.path)
-            axes.set_title(f"class {row.label}", fontsize=5.5, pad=2)
+            axes.set_title(class_title(row.label, names or {}), fontsize=5.5, pad=2)
         for index, embedded in enumerate(neighbours.embedded):
             blocks[index + 1].suptitle(_heading(embedded.run), fontsize=7)
             for panels, row in zip(grids[index + 1], neighbours.rows, strict=True):
@@ -108,10 +113,20 @@ def _heading(run: MeasuredRun) -> str:
     return f"{title}: nearest images at a distance of at most {d_min:.3f}"
 
 
+def class_title(label: int, names: Mapping[int, str]) -> str:
+    """Return a class's name without number and underscores, such as CUB's "051.Horned_Puffin"."""
+    name = re.sub(r"^\d+\.(?=.)", "", names.get(label, "")).replace("_", " ").strip()
+    return "\n".join(textwrap.wrap(name, 20, max_lines=2, placeholder=" …")) or f"class {label}"
+
+
 def _found(panels: "Sequence[Axes]", found: Found, embedded: Embedded, images: Path) -> None:
-    right = int(found.right.sum())
+    right, hidden = int(found.right.sum()), int((~found.right[SHOWN:]).sum())
     counts = f"{right} of {found.of_class} right inside, {len(found.rows) - right} wrong"
-    panels[0].set_title(counts, fontsize=5.5, pad=2, loc="left")
+    counts += f", {hidden} of these not shown" if hidden else ""
+    # The words reach over all panels: only their height counts in the arrangement.
+    panels[0].set_title(" ", fontsize=5.5, pad=2)
+    above: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "bottom"}
+    panels[0].annotate(counts, (0, 1), (0, 2), fontsize=5.5, **above).set_in_layout(False)
     for axes, row, same in zip(panels, found.rows, found.right, strict=False):
         _image(axes, images / str(embedded.paths[row]))
         _verdict(axes, bool(same))

@@ -96,7 +96,7 @@ def _overall(
     """Return [K] the false accept rate over all pairs; classes of one image are not among them."""
     import numpy as np
 
-    path = run.folder / "classes.parquet"
+    path = run.measures / "classes.parquet"
     if not path.is_file():
         raise UserError(
             f"{path} does not exist, so only the ends of the calibration range are known; choose "

@@ -6,10 +6,25 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.common.errors import UserError
-from tcmbench.plots.style import FULL, GREY, INK, LIGHT, PALETTE, styled
+from tcmbench.plots.style import (
+    FULL,
+    GREY,
+    INK,
+    LIGHT,
+    SEEN_THROUGH,
+    VARIANT_COLOURS,
+    shape,
+    styled,
+)
 from tcmbench.statistics.correlation import MIN_POINTS, Break, Side, find_break, side
 from tcmbench.tables.cells import MINUS, signed
-from tcmbench.tables.names import backbone_title, cell_order, dataset_title, loss_title
+from tcmbench.tables.names import (
+    VARIANTS,
+    backbone_title,
+    cell_order,
+    dataset_title,
+    loss_title,
+)
 from tcmbench.tables.reading import require
 
 if TYPE_CHECKING:
@@ -28,7 +43,7 @@ Looks = dict[str, list[str]]
 
 
 def draw_pareto(frame: "pd.DataFrame") -> "Figure":
-    """Draw a panel a dataset: circles are base losses, triangles the same with TCM.
+    """Draw a panel a dataset: a shape a loss, a fill a backbone, base and +TCM in their colours.
 
     Args:
         frame: runs.csv: a row a run with `dataset`, `scale`, `backbone`, `loss`, `variant`,
@@ -111,13 +126,13 @@ def _correlation(one: Side) -> str:
 def _marks(axes: "Axes", points: "pd.DataFrame", looks: Looks, top: float) -> None:
     # Large ones first, so that none hides another.
     for _, one in points.sort_values("batch_size", ascending=False, kind="stable").iterrows():
-        colour = PALETTE[looks["loss"].index(one["loss"]) % len(PALETTE)]
-        style = _fill(looks, one["backbone"], colour) | {"s": LARGEST * one["batch_size"] / top}
-        axes.scatter(one["opis"], one["error"], zorder=2, **style)
+        look = {"marker": shape(looks["loss"], one["loss"]), "s": LARGEST * one["batch_size"] / top}
+        base, tcm = (_fill(looks, one["backbone"], name) for name in VARIANT_COLOURS.values())
+        axes.scatter(one["opis"], one["error"], zorder=2, **look, **base)
         if not math.isnan(one["opis_tcm"]):
             ends = [one["opis"], one["opis_tcm"]], [one["error"], one["error_tcm"]]
             axes.plot(*ends, color=GREY, linestyle=":", linewidth=1.0, zorder=1)
-            axes.scatter(one["opis_tcm"], one["error_tcm"], marker="^", zorder=3, **style)
+            axes.scatter(one["opis_tcm"], one["error_tcm"], zorder=3, **look, **tcm)
 
 
 def _lines(axes: "Axes", points: "pd.DataFrame", width: int) -> None:
@@ -137,10 +152,10 @@ def _fill(looks: Looks, backbone: str, colour: str) -> dict[str, Any]:
     """Return how a backbone is filled: the first full, the second open, others hatched."""
     fill = FILLS[min(looks["backbone"].index(backbone), len(FILLS) - 1)]
     return {
-        "facecolor": colour if fill == "full" else "white",
-        "edgecolor": "white" if fill == "full" else colour,
+        "facecolor": (colour, SEEN_THROUGH) if fill == "full" else "none",
+        "edgecolor": colour,
         "hatch": "/////" if fill == "hatched" else None,
-        "linewidth": 0.4 if fill == "full" else 1.0,
+        "linewidth": 1.0,
     }
 
 
@@ -148,21 +163,24 @@ def _handles(looks: Looks, sizes: Sequence[float]) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
+    mark: dict[str, Any] = {"linestyle": "none", "color": GREY, "markeredgewidth": 0}
     handles: list[Any] = [
-        Patch(color=PALETTE[index % len(PALETTE)], label=loss_title(loss))
-        for index, loss in enumerate(looks["loss"])
+        Patch(color=colour, label=VARIANTS[variant]) for variant, colour in VARIANT_COLOURS.items()
+    ]
+    handles += [
+        Line2D([], [], marker=shape(looks["loss"], loss), label=loss_title(loss), **mark)
+        for loss in looks["loss"]
     ]
     handles += [
         Patch(label=backbone_title(name), **_fill(looks, name, GREY)) for name in looks["backbone"]
     ]
-    mark: dict[str, Any] = {"linestyle": "none", "color": GREY, "markeredgewidth": 0}
     for size in dict.fromkeys((sizes[0], sizes[-1])):
         diameter = math.sqrt(LARGEST * size / sizes[-1])
-        label = f"base loss, batch of {size:g}"
+        label = f"batch of {size:g}"
         handles.append(Line2D([], [], marker="o", markersize=diameter, label=label, **mark))
     return [
         *handles,
-        Line2D([], [], marker="^", markersize=6, label="the same with TCM", **mark),
+        Line2D([], [], color=GREY, linestyle=":", label="from a base loss to the same with TCM"),
         Line2D([], [], color=INK, linestyle=DASHES, label="least squares on each side"),
         Patch(color=LIGHT, label="inflection, 95 % of resamples"),
     ]

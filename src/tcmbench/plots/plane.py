@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.plots.curves import cell_title
-from tcmbench.plots.style import FULL, GREY, PALETTE, logarithmic, styled
-from tcmbench.tables.names import dataset_title
+from tcmbench.plots.style import FULL, GREY, logarithmic, shape, styled, variant_mark
+from tcmbench.tables.names import VARIANTS, dataset_title
 from tcmbench.tables.reading import require
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ COLUMNS = [
     *("opis_base", "opis_tcm", "recall_at_1_base", "recall_at_1_tcm"),
 ]
 WIDE = 4.0
-MARKERS = ("o", "s", "D", "^", "v")
 X_LABEL = "OPIS (×10⁻³)\n← lower is better"
 Y_LABEL = "recognition error 1 − R@1 (%)\n← lower is better"
 
@@ -36,7 +35,8 @@ def draw_plane(frame: "pd.DataFrame") -> "Figure":
     from matplotlib.figure import Figure
 
     require(frame, COLUMNS)
-    looks = _looks(frame)
+    cells = list(dict.fromkeys(zip(frame["backbone"], frame["loss"], strict=True)))
+    names = [cell_title(*cell) for cell in cells]
     datasets = list(dict.fromkeys(zip(frame["dataset"], frame["scale"], strict=True)))
     columns = min(2, len(datasets))
     rows = -(-len(datasets) // columns)
@@ -46,7 +46,7 @@ def draw_plane(frame: "pd.DataFrame") -> "Figure":
         panels = figure.subplots(rows, columns, squeeze=False).ravel()
         for axes, (dataset, scale) in zip(panels, datasets, strict=False):
             for _, numbers in frame[frame["dataset"] == dataset].iterrows():
-                _arrow(axes, numbers, looks)
+                _arrow(axes, numbers, names)
             axes.set_title(dataset_title(dataset, scale), loc="left")
             axes.set_xlabel(X_LABEL)
             axes.set_ylabel(Y_LABEL)
@@ -54,35 +54,21 @@ def draw_plane(frame: "pd.DataFrame") -> "Figure":
             _widen(axes)
         for axes in panels[len(datasets) :]:
             axes.set_visible(False)
-        figure.legend(handles=_handles(looks), loc="outside lower center", ncols=3)
+        figure.legend(handles=_handles(names), loc="outside lower center", ncols=3)
     return figure
 
 
-def _looks(frame: "pd.DataFrame") -> dict[tuple[str, str], tuple[str, str]]:
-    """Give each backbone a shape and each loss a colour."""
-    backbones, losses = (list(dict.fromkeys(frame[name])) for name in ("backbone", "loss"))
-    return {
-        (backbone, loss): (_nth(PALETTE, losses, loss), _nth(MARKERS, backbones, backbone))
-        for backbone in backbones
-        for loss in losses
-    }
-
-
-def _nth(looks: Sequence[str], names: Sequence[str], name: str) -> str:
-    return looks[names.index(name) % len(looks)]
-
-
-def _arrow(axes: "Axes", numbers: Any, looks: dict[tuple[str, str], tuple[str, str]]) -> None:
-    colour, marker = looks[numbers["backbone"], numbers["loss"]]
-    start, end = (
+def _arrow(axes: "Axes", numbers: Any, names: Sequence[str]) -> None:
+    marker = shape(names, cell_title(numbers["backbone"], numbers["loss"]))
+    ends = [
         (1e3 * numbers[f"opis_{name}"], 100 * (1 - numbers[f"recall_at_1_{name}"]))
-        for name in ("base", "tcm")
-    )
+        for name in VARIANTS
+    ]
     # A gap at the start as well would turn the shortest arrows round.
-    arrow = {"arrowstyle": "-|>", "color": colour, "linewidth": 1.0, "shrinkA": 0, "shrinkB": 2}
-    axes.annotate("", end, start, arrowprops=arrow)
-    axes.plot(*start, marker, color=colour, markerfacecolor="white", markersize=4.5)
-    axes.plot(*end, marker, color=colour, markersize=4.5)
+    arrow = {"arrowstyle": "-|>", "color": GREY, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 2}
+    axes.annotate("", ends[1], ends[0], arrowprops=arrow)
+    for variant, end in zip(VARIANTS, ends, strict=True):
+        axes.plot(*end, marker=marker, **variant_mark(variant))
 
 
 def _widen(axes: "Axes") -> None:
@@ -93,20 +79,22 @@ def _widen(axes: "Axes") -> None:
             logarithmic(axes, name)
 
 
-def _handles(looks: dict[tuple[str, str], tuple[str, str]]) -> list[Any]:
+def _handles(names: Sequence[str]) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=colour,
-            marker=marker,
-            linestyle="none",
-            markersize=4.5,
-            label=cell_title(backbone, loss),
-        )
-        for (backbone, loss), (colour, marker) in looks.items()
+    return [
+        *(
+            Line2D([], [], label=title, marker="o", **variant_mark(variant))
+            for variant, title in VARIANTS.items()
+        ),
+        *(
+            Line2D(
+                [],
+                [],
+                label=name,
+                **variant_mark("base")
+                | {"marker": shape(names, name), "color": GREY, "markersize": 5.5},
+            )
+            for name in names
+        ),
     ]
-    label = "base (open) → +TCM (filled)"
-    return [*handles, Line2D([], [], color=GREY, marker="o", markerfacecolor="white", label=label)]

@@ -1,6 +1,6 @@
 """What all figures share: sizes, colours, and how they are written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,14 @@ DPI = 200
 
 # Okabe and Ito's palette, told apart by colour-blind readers too.
 INK, GREY, LIGHT = "#1a1a1a", "#6b6b6b", "#e4e4e4"
+# Each colour means one thing in all figures: base or +TCM, better or worse (also right or wrong),
+# and measured elsewhere. Networks and losses are told apart by shape and fill.
 VARIANT_COLOURS = {"base": "#E69F00", "tcm": "#0072B2"}
 BETTER, WORSE = "#009E73", "#D55E00"
-# For what has no colour of its own, such as losses.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+ELSEWHERE = "#CC79A7"
+SHAPES = ("o", "s", "^", "D", "v", "P", "*", "X")
+# Of filled marks, so that the edge of one shows through another at the same place.
+SEEN_THROUGH = 0.4
 
 # Typed loosely: matplotlib's stubs list every key by name.
 SETTINGS: Any = {
@@ -70,6 +74,24 @@ def styled() -> Iterator[None]:
 
     with matplotlib.rc_context(SETTINGS):
         yield
+
+
+def shape(names: Sequence[str], name: str) -> str:
+    """Return the shape of one of several names."""
+    return SHAPES[names.index(name) % len(SHAPES)]
+
+
+def variant_mark(variant: str) -> dict[str, Any]:
+    """Return how a mark of a variant looks: base open and wide, so that +TCM fits into it."""
+    colour = VARIANT_COLOURS[variant]
+    filled = variant == "tcm"
+    return {
+        "linestyle": "none",
+        "color": colour,
+        "markerfacecolor": (colour, SEEN_THROUGH) if filled else "none",
+        "markersize": 4.5 if filled else 6.5,
+        "markeredgewidth": 1.0,
+    }
 
 
 def logarithmic(axes: "Axes", name: str) -> None:

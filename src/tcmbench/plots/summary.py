@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, logarithmic, styled
+from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, logarithmic, styled, variant_mark
 from tcmbench.tables.cells import Line, Metric, printed_lines, printed_metrics
 from tcmbench.tables.reading import require
 
@@ -109,10 +109,10 @@ def _rows(
 def _dumbbells(axes: "Axes", rows: Sequence[Row], metric: Metric) -> None:
     for row in rows:
         base, tcm = (metric.factor * row.numbers[f"{metric.key}_{end}"] for end in ("base", "tcm"))
-        colour, marker = LOOKS[row.verdicts[metric.key]]
+        colour, _ = LOOKS[row.verdicts[metric.key]]
         axes.plot([base, tcm], [row.height] * 2, color=colour, linewidth=1.4, zorder=1)
-        axes.plot(base, row.height, "o", color=GREY, markerfacecolor="white", markersize=4)
-        axes.plot(tcm, row.height, marker, color=colour, markersize=4.5, markeredgewidth=0)
+        axes.plot(base, row.height, "o", **variant_mark("base"))
+        axes.plot(tcm, row.height, "o", **variant_mark("tcm"))
     values = [row.numbers[f"{metric.key}_{end}"] for row in rows for end in ("base", "tcm")]
     if min(values) > 0 and max(values) / min(values) > WIDE:
         logarithmic(axes, "x")
@@ -158,15 +158,15 @@ def _name_rows(figure: "Figure", names: Sequence[tuple[str, bool]]) -> None:
 def _legend(figure: "Figure", rows: Sequence[Row]) -> None:
     from matplotlib.lines import Line2D
 
-    line: dict[str, Any] = {"linestyle": "none", "markersize": 4.5}
+    line: dict[str, Any] = {"markersize": 4.5, "markeredgewidth": 0, "linewidth": 1.4}
     handles = [
-        Line2D([], [], marker="o", color=GREY, markerfacecolor="white", label="base", **line)
+        Line2D([], [], marker="o", label=label, **variant_mark(variant))
+        for variant, label in (("base", "base"), ("tcm", "+TCM"))
     ]
     seen = {verdict for row in rows for verdict in row.verdicts.values()}
     for name, (colour, marker) in LOOKS.items():
         if name in seen:
-            label = f"+TCM, {name}"
-            handles.append(Line2D([], [], marker=marker, color=colour, label=label, **line))
+            handles.append(Line2D([], [], marker=marker, color=colour, label=name, **line))
     for kind, label in INTERVALS.items():
         if any(row.numbers["interval"] == kind for row in rows):
             handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=label))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.plots.curves import cell_title
-from tcmbench.plots.style import FULL, INK, VARIANT_COLOURS, WORSE, styled
+from tcmbench.plots.style import FULL, GREY, VARIANT_COLOURS, WORSE, styled
 from tcmbench.tables.names import VARIANTS, dataset_title
 from tcmbench.tables.runs import MeasuredRun
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ROW_HEIGHT, FRAME_HEIGHT = 1.3, 0.95
-# What an epoch's record holds of the loss: label, colour, dashes and width of each line.
-TERMS: dict[str, tuple[str, str, Any, float]] = {
-    "total": ("total", INK, "-", 1.2),
-    "base": ("base loss", VARIANT_COLOURS["base"], (0, (4, 1.5)), 1.0),
-    "tcm": ("TCM", VARIANT_COLOURS["tcm"], (0, (1.5, 1)), 1.0),
+# What an epoch's record holds beside the total with TCM: label and dashes of each term.
+TERMS: dict[str, tuple[str, Any]] = {
+    "base": ("of it, the base loss", (0, (4, 1.5))),
+    "tcm": ("of it, TCM", (0, (1.5, 1))),
 }
+TOTAL, TERM = 1.2, 0.9
 
 
 def draw_training(runs: Sequence[MeasuredRun]) -> "Figure":
@@ -58,21 +58,18 @@ def draw_training(runs: Sequence[MeasuredRun]) -> "Figure":
 def _panel(axes: "Axes", runs: Sequence[MeasuredRun]) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    recorded = [run.record["epochs"] for run in runs if run.record.get("epochs")]
-    for epochs in recorded:
-        for name, (_, colour, dashes, width) in TERMS.items():
-            # Without TCM, the total is the base loss.
-            if name in epochs[0] and not (name == "base" and "tcm" not in epochs[0]):
-                values = [epoch[name] for epoch in epochs]
-                axes.plot(
-                    range(1, len(values) + 1),
-                    values,
-                    color=colour,
-                    linestyle=dashes,
-                    linewidth=width,
-                    marker="." if len(values) == 1 else None,
-                )
-    if not recorded:
+    for run in runs:
+        epochs = run.record.get("epochs") or []
+        # Without TCM, the total is the base loss.
+        terms = TERMS if epochs and "tcm" in epochs[0] else {}
+        look: dict[str, Any] = {"marker": "." if len(epochs) == 1 else None}
+        steps = range(1, len(epochs) + 1)
+        for name, (_, dashes) in terms.items():
+            values = [epoch[name] for epoch in epochs]
+            axes.plot(steps, values, color=GREY, linestyle=dashes, linewidth=TERM, **look)
+        colour = VARIANT_COLOURS[run.run.variant]
+        axes.plot(steps, [one["total"] for one in epochs], color=colour, linewidth=TOTAL, **look)
+    if not any(run.record.get("epochs") for run in runs):
         missing = "no curve recorded" if runs else "not run"
         axes.text(0.5, 0.5, missing, transform=axes.transAxes, ha="center", color=WORSE)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -82,7 +79,11 @@ def _legend(figure: "Figure") -> None:
     from matplotlib.lines import Line2D
 
     handles = [
-        Line2D([], [], color=colour, linestyle=dashes, linewidth=width, label=label)
-        for label, colour, dashes, width in TERMS.values()
+        Line2D([], [], color=VARIANT_COLOURS[variant], linewidth=TOTAL, label=f"total, {title}")
+        for variant, title in VARIANTS.items()
+    ]
+    handles += [
+        Line2D([], [], color=GREY, linestyle=dashes, linewidth=TERM, label=label)
+        for label, dashes in TERMS.values()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from tcmbench.plots.curves import Curves
-from tcmbench.plots.style import FULL, GREY, INK, LIGHT, VARIANT_COLOURS, styled
+from tcmbench.plots.style import FULL, INK, LIGHT, VARIANT_COLOURS, styled
 from tcmbench.tables.names import VARIANTS, dataset_title
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def draw_pairs(pairs: Sequence[tuple[Curves, Curves]]) -> "Figure":
             axes.set_title(f"{variant}\n{axes.get_title(loc='left')}", loc="left")
         for axes in grid[-1]:
             axes.set_xlabel(X_LABEL)
-        _frame(figure, pairs[0][0], "utility of each test class")
+        _frame(figure, pairs[0], "utility of each test class")
     return figure
 
 
@@ -65,7 +65,7 @@ def draw_variant(pairs: Sequence[tuple[Curves, Curves]], variant: str) -> "Figur
             axes.label_outer()
         for axes in panels[len(chosen) :]:
             axes.set_visible(False)
-        _frame(figure, chosen[0], f"utility of each test class, {VARIANTS[variant]}")
+        _frame(figure, chosen[:1], f"utility of each test class, {VARIANTS[variant]}")
     return figure
 
 
@@ -85,10 +85,15 @@ def _ends(thresholds: "Array", utility: "Array") -> "tuple[np.float64, np.float6
     return thresholds[first], thresholds[last]
 
 
-def draw_panel(axes: "Axes", curves: Curves, limits: tuple[float, float]) -> None:
-    """Draw a run: its classes, their 10 to 90 % band, their mean, the calibration range shaded."""
+def draw_panel(
+    axes: "Axes", curves: Curves, limits: tuple[float, float], colour: str | None = None
+) -> None:
+    """Draw a run: its classes, their 10 to 90 % band, their mean, the calibration range shaded.
+
+    Without a `colour`, the classes have that of the run's variant.
+    """
     x, utility = curves.whole
-    colour = VARIANT_COLOURS[curves.run.run.variant]
+    colour = colour or VARIANT_COLOURS[curves.run.run.variant]
     ends = curves.thresholds[0], curves.thresholds[-1]
     axes.axvspan(*ends, color=LIGHT, alpha=0.5, linewidth=0, zorder=0)
     if len(utility) > MANY_CLASSES:
@@ -161,14 +166,26 @@ def panel_grid(rows: int) -> "tuple[Figure, np.ndarray[tuple[int, int], np.dtype
     return figure, grid
 
 
-def _frame(figure: "Figure", curves: Curves, title: str) -> None:
-    run = curves.run
+def _frame(figure: "Figure", examples: Sequence[Curves], title: str) -> None:
+    run = examples[0].run
     dataset = dataset_title(run.run.dataset, run.scale)
-    label_frame(figure, curves, f"{dataset}: {title} (seed {run.run.seed})")
+    colours = {
+        f"{{}}, {VARIANTS[one.run.run.variant]}": VARIANT_COLOURS[one.run.run.variant]
+        for one in examples
+    }
+    many = len(examples[0].utility) > MANY_CLASSES
+    label_frame(figure, colours, f"{dataset}: {title} (seed {run.run.seed})", many=many)
 
 
-def label_frame(figure: "Figure", curves: Curves, title: str) -> None:
-    """Write title, y label and legend around the panels; `curves` is one of them."""
+def label_frame(figure: "Figure", colours: dict[str, str], title: str, *, many: bool) -> None:
+    """Write title, y label and legend around the panels.
+
+    Args:
+        figure: with its panels.
+        colours: of the classes, by a label with `{}` in place of what one of them is.
+        title: above the panels.
+        many: shares of the classes are drawn, not one line a class.
+    """
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -176,13 +193,16 @@ def label_frame(figure: "Figure", curves: Curves, title: str) -> None:
     figure.supylabel(Y_LABEL, fontsize=7, multialignment="center")
     figure.legend(
         handles=[
-            Patch(color=GREY, label="share of the classes, darker is more")
-            if len(curves.utility) > MANY_CLASSES
-            else Line2D([], [], color=INK, linewidth=0.4, alpha=0.5, label="one class"),
+            *(
+                Patch(color=colour, label=label.format("share of the classes, darker is more"))
+                if many
+                else Line2D([], [], color=colour, linewidth=0.8, label=label.format("one class"))
+                for label, colour in colours.items()
+            ),
             Line2D([], [], color=INK, linewidth=1.4, label="mean of the classes"),
             Line2D([], [], color=INK, linewidth=0.6, linestyle=QUANTILE_DASHES, label=QUANTILES),
             Patch(color=LIGHT, alpha=0.5, linewidth=0, label="calibration range"),
         ],
         loc="outside lower center",
-        ncols=4,
+        ncols=3 if len(colours) > 1 else 4,
     )

@@ -1,8 +1,10 @@
 """How datasets, backbones and losses are called in print, and the order they come in."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.config.sweeps import leaf, parsed
+from tcmbench.config.titles import Titles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,25 +29,41 @@ OTHER_LOSSES = {
 }
 VARIANTS = {"base": "base loss", "tcm": "base loss + TCM"}
 MINIATURE = "miniature"
+# The titles above, and over them those of the configuration.
+KNOWN: Titles = {
+    "datasets": DATASETS | OTHER_DATASETS,
+    "backbones": BACKBONES,
+    "losses": LOSSES | OTHER_LOSSES,
+}
+_given: dict[str, Mapping[str, str]] = {}
+
+
+def use_titles(given: Mapping[str, Mapping[str, str]]) -> None:
+    """Let these titles be printed from here on, by kind and name, as `config.titles` has them."""
+    _given.clear()
+    _given.update(given)
+
+
+def title(kind: str, name: str) -> str:
+    """Return the title of a dataset, backbone or loss; one that has none is shown as it is."""
+    return _given.get(kind, {}).get(name) or KNOWN[kind].get(name, name)
 
 
 def dataset_title(name: str, scale: str) -> str:
     """Return the printed name of a dataset; a miniature never passes as the real one."""
-    title = (DATASETS | OTHER_DATASETS).get(name, name)
-    return f"{title} ({MINIATURE})" if scale == MINIATURE else title
+    printed = title("datasets", name)
+    return f"{printed} ({MINIATURE})" if scale == MINIATURE else printed
 
 
 def backbone_title(name: str) -> str:
-    """Return the printed name of a backbone; an unknown one is shown as it is."""
-    return BACKBONES.get(name, name)
+    """Return the printed name of a backbone."""
+    return title("backbones", name)
 
 
 def loss_title(name: str) -> str:
-    """Return the printed name of a loss, with its swept settings; an unknown one as it is."""
+    """Return the printed name of a loss, with its swept settings."""
     loss, point = parsed(name)
-    return ", ".join(
-        [(LOSSES | OTHER_LOSSES).get(loss, loss), *(said(*setting) for setting in point.items())]
-    )
+    return ", ".join([title("losses", loss), *(said(*setting) for setting in point.items())])
 
 
 def said(key: str, value: float) -> str:
@@ -56,8 +74,8 @@ def said(key: str, value: float) -> str:
 def row_loss_title(row: "pd.Series[Any]") -> str:
     """Return the same of a row of a table, whose column `setting` has the swept settings."""
     setting = row.get("setting")
-    title = loss_title(str(row["loss"]))
-    return f"{title}, {setting}" if isinstance(setting, str) and setting else title
+    printed = loss_title(str(row["loss"]))
+    return f"{printed}, {setting}" if isinstance(setting, str) and setting else printed
 
 
 def cell_order(dataset: str, backbone: str, loss: str) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tcmbench.statistics import RESAMPLES
+from tcmbench.tables.completeness import Whole, shortfall
 from tcmbench.tables.intervals import NO_INTERVAL, OVER_CLASSES, OVER_SEEDS
 from tcmbench.tables.names import MINIATURE, OTHER_DATASETS, backbone_title, dataset_title
 from tcmbench.tables.overall import overall
@@ -51,6 +52,7 @@ def table_notes(
     comparisons: Sequence[Comparison],
     frame: "pd.DataFrame",
     suite: str,
+    whole: Whole | None = None,
     tuned: Path | None = None,
 ) -> list[str]:
     """Return the footnote of the comparison table, one sentence or a few an item.
@@ -59,13 +61,17 @@ def table_notes(
         comparisons: what the table shows.
         frame: their `comparisons_frame`.
         suite: its name.
+        whole: what the suite consists of, where it is known.
         tuned: where the margins stand that were chosen for each row, if they were.
     """
     runs = [run for comparison in comparisons for pair in comparison.pairs for run in pair]
     first = runs[0]
     seeds = sorted({run.run.seed for run in runs})
+    part = shortfall([len(comparison.pairs) for comparison in comparisons], whole)
+    evaluation = f", evaluation {first.evaluation}" if first.evaluation else ""
     return [
-        f"Suite {suite}, scale {first.scale}; comparisons: {len(comparisons)}; "
+        *([f"Only a part of the suite: {part}."] if part else []),
+        f"Suite {suite}{evaluation}, scale {first.scale}; comparisons: {len(comparisons)}; "
         f"seeds: {', '.join(map(str, seeds))}.",
         *([MINIATURES] if first.scale == MINIATURE else []),
         _protocol(runs),

@@ -45,7 +45,7 @@ def read_utility(
     import numpy as np
     import pandas as pd
 
-    path = run.folder / name
+    path = run.measures / name
     if not path.is_file():
         raise UserError(f"{path} does not exist; evaluate the run with --utility")
     try:
@@ -70,7 +70,7 @@ def recalls(pair: Pair) -> "tuple[Array, Array, Array] | None":
     """
     if not _both_have(pair, "classes.parquet"):
         return None
-    base, tcm = (read_classes(run.folder / "classes.parquet") for run in pair)
+    base, tcm = (read_classes(run.measures / "classes.parquet") for run in pair)
     _check_same_classes(pair, list(base.index), list(tcm.index))
     if not base["num_images"].equals(tcm["num_images"]):
         raise UserError(
@@ -85,7 +85,7 @@ def recalls(pair: Pair) -> "tuple[Array, Array, Array] | None":
 
 
 def _both_have(pair: Pair, name: str) -> bool:
-    return all((run.folder / name).is_file() for run in pair)
+    return all((run.measures / name).is_file() for run in pair)
 
 
 def read_classes(path: "Path") -> "pd.DataFrame":

@@ -11,7 +11,8 @@ from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json
 from tcmbench.config import folds
 from tcmbench.config.check import Run
-from tcmbench.config.sweeps import named, of_recipe, parsed
+from tcmbench.config.pairs import base_of
+from tcmbench.config.sweeps import parsed
 from tcmbench.tables.names import VARIANTS, cell_order
 
 LAYOUT = "{dataset}/{backbone}/{loss}/{base|tcm}/seed{number}"
@@ -32,6 +33,12 @@ class MeasuredRun:
     folder: Path
     metrics: dict[str, Any]
     record: dict[str, Any]
+    evaluation: str = ""
+
+    @property
+    def measures(self) -> Path:
+        """Folder of what was measured, with the settings of one evaluation."""
+        return self.folder / self.evaluation
 
     @property
     def cell(self) -> Cell:
@@ -41,8 +48,8 @@ class MeasuredRun:
     @property
     def base_cell(self) -> Cell:
         """The cell of the base run: without settings of the regularizer, which it has none of."""
-        loss, point = parsed(self.run.loss)
-        return folds.plain(self.run.dataset), self.run.backbone, named(loss, of_recipe(point))
+        base = base_of(self.run)
+        return folds.plain(base.dataset), base.backbone, base.loss
 
     @property
     def fold(self) -> folds.Fold | None:
@@ -77,14 +84,18 @@ class Comparison:
     pairs: tuple[tuple[MeasuredRun, MeasuredRun], ...]
 
 
-def read_runs(folders: Iterable[Path | str]) -> list[MeasuredRun]:
+def read_runs(folders: Iterable[Path | str], evaluation: str = "") -> list[MeasuredRun]:
     """Read run folders, in the order of print.
+
+    Args:
+        folders: run folders.
+        evaluation: folder in each of them with what was measured; default the run's own.
 
     Raises:
         UserError: no folder, a folder that is no run or names no swept point, the same run twice,
             or runs of another scale or measured with other settings than the rest.
     """
-    runs = sorted((_read(Path(folder)) for folder in folders), key=_order)
+    runs = sorted((_read(Path(folder), evaluation) for folder in folders), key=_order)
     if not runs:
         raise UserError("no run folder was given; name at least one base and one tcm run")
     for first, second in pairwise(runs):
@@ -144,9 +155,10 @@ def _left_out(run: MeasuredRun) -> str:
     )
 
 
-def _read(folder: Path) -> MeasuredRun:
+def _read(folder: Path, evaluation: str) -> MeasuredRun:
     run = _identity(folder)
-    return MeasuredRun(run, folder, read_metrics(folder), read_json(folder / "run.json"))
+    metrics, record = read_metrics(folder / evaluation), read_json(folder / "run.json")
+    return MeasuredRun(run, folder, metrics, record, evaluation)
 
 
 def _identity(folder: Path) -> Run:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tcmbench.common.files import atomic_path
 from tcmbench.tables.cells import printed_lines, printed_metrics
+from tcmbench.tables.completeness import Whole
 from tcmbench.tables.frames import comparisons_frame, runs_frame
 from tcmbench.tables.markdown import markdown
 from tcmbench.tables.notes import table_notes
@@ -23,6 +24,8 @@ def write_tables(
     out: Path,
     paper: Path | None = None,
     published: Path | None = None,
+    whole: Whole | None = None,
+    evaluation: str = "",
     tuned: Path | None = None,
 ) -> list[str]:
     """Write runs.csv and comparisons.{csv,md,tex,html} of the run folders into `out`.
@@ -33,6 +36,8 @@ def write_tables(
         out: folder for the tables.
         paper: the paper's numbers as typed in, shown beside ours at full scale.
         published: R@1 of base losses from their own papers, likewise.
+        whole: what the suite consists of, where the footnote is to say that parts are missing.
+        evaluation: folder in each run with what was measured; default the run's own.
         tuned: where the margins stand that were chosen for each row, if they were.
 
     Returns:
@@ -41,7 +46,7 @@ def write_tables(
     Raises:
         UserError: as `read_runs`, `pair`, `intervals`, `read_paper` and `read_published`.
     """
-    runs = read_runs(folders)
+    runs = read_runs(folders, evaluation)
     comparisons, left_out = pair(runs)
     frame = add_references(
         comparisons_frame(comparisons, suite),
@@ -50,7 +55,7 @@ def write_tables(
     )
     metrics = printed_metrics(frame)
     lines = printed_lines(frame, metrics)
-    notes = table_notes(comparisons, frame, suite, tuned)
+    notes = table_notes(comparisons, frame, suite, whole, tuned)
     _write_csv(out / "runs.csv", runs_frame(runs, suite))
     _write_csv(out / "comparisons.csv", frame)
     for suffix, render in ((".md", markdown), (".tex", latex), (".html", page)):
