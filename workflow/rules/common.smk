@@ -9,7 +9,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod, RerunTrigger
 
-ROOT = Path(str(workflow.current_basedir)).parents[1]
+# A checkout reached by a symbolic link is the same one.
+ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
 SRC = ROOT / "src"
 # At the end of the path: a script named like a package of Snakemake's must not hide it.
 sys.path.append(str(SRC))
@@ -17,6 +18,8 @@ sys.path.append(str(SRC))
 from tcmbench import datasets
 from tcmbench.common import machine
 from tcmbench.common.driver import built_for, require_driver
+from tcmbench.common.interpreter import provide_python, require_success
+from tcmbench.common.verdicts import Verdicts
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
 from tcmbench.config.reading import read_config
 from tcmbench.download.terms import terms
@@ -29,7 +32,10 @@ from tcmbench.preparation.store import folder_name
 from tcmbench.common.sources import sources
 from tcmbench.common.watch import RunWatcher
 
+WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
+
 try:
+    PYTHON = None if WITH_CONDA else provide_python("torch")
     for file in workflow.configfiles:
         read_config(Path(file))
     config = check(config, datasets.names(), available_losses())
@@ -68,23 +74,44 @@ wildcard_constraints:
     scale="full|miniature",
 
 
-# Snakemake ignores a resource without a limit: all trainings would start at once on one GPU.
-# `--resources gpu=N` wins. A machine without GPU is refused later, when the jobs are known.
-if workflow.local_exec and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", max(1, machine.gpu_count()))
+def on_cluster():
+    """Whether jobs run on other machines than this one; a dry run knows by `--jobs` alone."""
+    if workflow.executor_plugin is None or workflow.dryrun:
+        return workflow.resource_settings.nodes is not None
+    return workflow.remote_exec or not workflow.local_exec
 
-GPUS = (
-    workflow.global_resources["gpu"].value
-    if "gpu" in workflow.global_resources
-    else None
-)
-THREADS = machine.threads(FULL, ON_GPU, GPUS)
+
+def limit_gpus():
+    """Let as many GPU jobs run side by side as there are GPUs here; `--resources gpu=N` wins.
+
+    Snakemake ignores a resource without a limit: all trainings would start at once on one GPU. A
+    cluster counts its own. A machine without GPU is refused later, when the jobs are known.
+    """
+    if not on_cluster() and "gpu" not in workflow.global_resources:
+        workflow.register_resource("gpu", max(1, machine.gpu_count()))
+
+
+def threads(on_gpu):
+    """Threads of a job. While rules are read it is not known where jobs will run: a function."""
+
+    def of_job(wildcards):
+        limit = workflow.global_resources.get("gpu")
+        return machine.threads(FULL, on_gpu, None if limit is None else limit.value)
+
+    return of_job
+
+
+THREADS = threads(ON_GPU)
+
+
+def retries(number):
+    """How often a rule is tried again; a job on another machine leaves it to who sent it."""
+    return number if workflow.is_main_process else 0
 
 
 def environments_mb():
     """MB of the conda environments that are still to be made."""
-    used = workflow.deployment_settings.deployment_method
-    if DeploymentMethod.CONDA not in used:
+    if not WITH_CONDA:
         return 0
     return sum(
         machine.ENVIRONMENT_MB.get(Path(env.file.get_filename()).stem, 0)
@@ -95,7 +122,7 @@ def environments_mb():
 
 def torch_build():
     """The version of torch that jobs will have, and of its CUDA, where both are known."""
-    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    if not WITH_CONDA:
         return built_for()
     return (
         (PINS["torch"], PINS["cuda-toolkit"])
@@ -128,6 +155,28 @@ def refuse_what_cannot_run():
         raise WorkflowError(str(error)) from None
 
 
+def python_of(job):
+    """The Python that a job will be run with; None where its environment is still to be made."""
+    if PYTHON:
+        return PYTHON
+    found = Path(job.conda_env.address, "bin/python")
+    return found if found.exists() else None
+
+
+def refuse_what_cannot_be_built():
+    """Stop in one sentence where a planned training has a network or loss that cannot be built.
+
+    Built by the Python of the trainings, in a process of its own: torch takes seconds to import.
+    """
+    jobs = [job for job in workflow.dag.needrun_jobs() if job.rule.name in TRAIN_RULES]
+    if jobs and (python := python_of(jobs[0])):
+        configs = ",".join(job.params.config for job in jobs)
+        try:
+            require_success(python, SRC / "check_runs.py", f"[{configs}]")
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+
+
 def plan_and_refuse(plan=workflow._build_dag):
     """Plan, then refuse: Snakemake makes conda environments, for minutes, before its `onstart`.
 
@@ -136,10 +185,13 @@ def plan_and_refuse(plan=workflow._build_dag):
     workflow.dag_settings.rerun_triggers = frozenset(workflow.rerun_triggers) - {
         RerunTrigger.SOFTWARE_ENV
     }
+    limit_gpus()
     plan()
     started = workflow.executor_plugin is not None and workflow.is_main_process
-    if started and not workflow.dryrun and not workflow.touch:
-        refuse_what_cannot_run()
+    if started and not workflow.touch:
+        refuse_what_cannot_be_built()
+        if not workflow.dryrun:
+            refuse_what_cannot_run()
 
 
 workflow._build_dag = plan_and_refuse
@@ -147,17 +199,23 @@ workflow._build_dag = plan_and_refuse
 
 onstart:
     jobs = list(workflow.dag.needrun_jobs())
+    if (
+        WITH_CONDA
+    ):  # whose environments were perhaps made only now; no output was touched yet
+        refuse_what_cannot_be_built()
     if FULL:
         for name in sorted(
             {job.wildcards.dataset for job in jobs if job.rule.name == "download"}
         ):
             print(terms(DATASETS[name]), end="", file=sys.stderr)
     RunWatcher.attach({job.jobid: job.rule.name for job in jobs})
+    Verdicts.attach({job.jobid: job for job in jobs})
 
 
 def local(path):
     """A path from the working directory where it lies below: results move with the checkout."""
-    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else str(path)
+    path = Path(path).resolve()
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def script(name):

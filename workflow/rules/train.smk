@@ -6,6 +6,11 @@
 
 MODELS = [f"{run.folder}/model.safetensors" for run in RUNS]
 TRAIN_SOURCES = code("train.py", skip=["regularizers"])
+TRAIN_RULES = {
+    f"train_{name}"
+    for name, entry in config["losses"].items()
+    if entry["rule"] != "custom"
+}
 
 
 for LOSS, ENTRY in config["losses"].items():
@@ -32,8 +37,7 @@ for LOSS, ENTRY in config["losses"].items():
         benchmark:
             f"{RUN_OF_LOSS}/train.benchmark.tsv"
         # A training that ran out of time or was preempted saves its state and is taken up again.
-        # One that is refused (exit code 2) is refused again within seconds.
-        retries: 3
+        retries: retries(3)
         conda:
             "../../envs/train.yaml"
         threads: THREADS
@@ -50,4 +54,4 @@ for LOSS, ENTRY in config["losses"].items():
             folder=subpath(output.model, parent=True),
         shell:
             "python {input.script:q} --config - --out {params.folder} --resume"
-            " --device {resources.device} {resources.watching} <<< {params.config:q} > {log} 2>&1"
+            " --device {resources.device} {resources.watching} <<< {params.config:q} >> {log} 2>&1"
