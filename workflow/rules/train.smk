@@ -2,6 +2,7 @@
 # Inputs: the training manifest (never the test one), start weights, the sources of this loss.
 # Outputs: model.safetensors and run.json in the run's folder; last.ckpt is deliberately not
 # declared, since Snakemake deletes the outputs of a killed job, and a run continues from it.
+# Snakemake deletes logs as well: what all tries have said stays in attempts.log behind the log.
 # A loss's rule also trains its swept points, whose folders have them behind the loss's name.
 
 MODELS = [f"{run.folder}/model.safetensors" for run in RUNS]
@@ -53,5 +54,6 @@ for LOSS, ENTRY in config["losses"].items():
             config=train_json(LOSS),
             folder=subpath(output.model, parent=True),
         shell:
-            "python {input.script:q} --config - --out {params.folder} --resume"
+            "ln -sf attempts.log {log};"
+            " python {input.script:q} --config - --out {params.folder} --resume"
             " --device {resources.device} {resources.watching} <<< {params.config:q} >> {log} 2>&1"
