@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
 def command(arguments: argparse.Namespace) -> None:  # noqa: ARG001
     """Build."""
     try:
-        configs = json.load(sys.stdin)
+        configs = json.load(sys.stdin.buffer)
     except ValueError as error:
         raise UserError(f"standard input is not valid JSON ({error}); pipe in a list") from None
     try:

@@ -1,4 +1,4 @@
-"""Jobs that run on other machines: what the machine that submits has, limits and repeats nothing."""
+"""Jobs that run on other machines: the machine that submits limits and repeats nothing."""
 
 import re
 import shutil

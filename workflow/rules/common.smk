@@ -15,10 +15,13 @@ SRC = ROOT / "src"
 # At the end of the path: a script named like a package of Snakemake's must not hide it.
 sys.path.append(str(SRC))
 
+from tcmbench.common.interpreter import provide_python, require_success, use_utf8
+
+use_utf8()
+
 from tcmbench import datasets
 from tcmbench.common import machine
 from tcmbench.common.driver import built_for, require_driver
-from tcmbench.common.interpreter import provide_python, require_success
 from tcmbench.common.verdicts import Verdicts
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
 from tcmbench.config.reading import read_config

@@ -1,5 +1,6 @@
-"""The Python that jobs call as `python`: Snakemake's own, whether its environment is activated."""
+"""The Python that jobs call as `python`: Snakemake's own, also where it is not activated."""
 
+import codecs
 import os
 import shutil
 import subprocess
@@ -11,6 +12,21 @@ from pathlib import Path
 from tcmbench.common.errors import UserError
 
 SETUP = "set one up with `make setup`, and call its Snakemake: .venv/bin/snakemake"
+
+
+def use_utf8() -> None:
+    """Start this process anew in Python's UTF-8 mode where the locale has another encoding.
+
+    Titles and paths of config.yaml go to jobs in commands, whose letters a locale such as GBK may
+    lack; the names of files are UTF-8 nearly everywhere. What is started from here follows.
+    """
+    os.environ["PYTHONUTF8"] = "1"
+    program = Path(sys.argv[0])
+    called = program.name == "snakemake" or program.parent.name == "snakemake"
+    if called and codecs.lookup(sys.getfilesystemencoding()).name != "utf-8":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def provide_python(package: str) -> Path:
@@ -46,7 +62,7 @@ def require_success(python: Path, script: Path, text: str, arguments: Sequence[s
         UserError: the command ended with another exit code than 0.
     """
     done = subprocess.run(
-        [python, script, *arguments], input=text, capture_output=True, text=True, encoding="utf-8"
+        [python, script, *arguments], input=text, capture_output=True, encoding="utf-8"
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]

@@ -58,7 +58,7 @@ def sources(script: Path | str, skip: Collection[str] = ()) -> list[str]:
 
 
 def _imported_files(path: Path) -> Iterator[Path]:
-    for name in _imported_names(ast.parse(path.read_text(), str(path))):
+    for name in _imported_names(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         parts = name.split(".")
         if parts[0] != "tcmbench":
             continue
