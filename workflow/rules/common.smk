@@ -228,4 +228,7 @@ def script(name):
 
 def code(name, skip=()):
     """The sources that a file of src/ depends on, as inputs."""
-    return [local(path) for path in sources(SRC / name, skip)]
+    try:
+        return [local(path) for path in sources(SRC / name, skip)]
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
