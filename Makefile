@@ -18,11 +18,11 @@ help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 quick: setup ## the quick suite, to its report; a second call finds everything done
-	$(RUN) snakemake --cores $(CORES) --config suite=quick --rerun-incomplete --quiet rules host
+	$(RUN) python -m snakemake --cores $(CORES) --config suite=quick --rerun-incomplete --quiet rules host
 	@test $(REPORT) -nt $(TABLE) || $(MAKE) --no-print-directory report
 
 report: setup ## Snakemake's report of the quick suite
-	$(RUN) snakemake --config suite=quick --report $(REPORT) --report-stylesheet report/report.css --quiet
+	$(RUN) python -m snakemake --config suite=quick --report $(REPORT) --report-stylesheet report/report.css --quiet
 	@echo "table:  results/tables/quick/comparisons.md"
 	@echo "report: $(REPORT)"
 	@echo "page:   results/index.html"
@@ -38,7 +38,7 @@ lint: setup ## ruff, mypy, snakefmt and Snakemake's own lint
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) snakefmt --check Snakefile workflow
-	$(RUN) snakemake --lint
+	$(RUN) python -m snakemake --lint
 
 rehearsal: setup ## the paper suite with tiny pictures, hours on a processor; SHARE=0.1 takes a tenth
 	$(RUN) PYTHONPATH=src python -m tests.rehearsal --share $(SHARE)

@@ -19,6 +19,8 @@ report: "report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/versions.smk"
+include: "workflow/rules/progress.smk"
+include: "workflow/rules/refusals.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/weights.smk"

@@ -38,9 +38,9 @@ def command(arguments: argparse.Namespace) -> None:
     if arguments.write is None:
         print(table)
         return
-    filled = fill(arguments.write.read_text(), table, arguments.write)
+    filled = fill(arguments.write.read_text(encoding="utf-8"), table, arguments.write)
     with atomic_path(arguments.write) as temporary:
-        temporary.write_text(filled)
+        temporary.write_text(filled, encoding="utf-8")
 
 
 def fill(text: str, table: str, file: Path) -> str:

@@ -67,7 +67,7 @@ def command(arguments: argparse.Namespace) -> None:
 
 def _stdin() -> object:
     try:
-        return json.load(sys.stdin)
+        return json.load(sys.stdin.buffer)
     except ValueError as error:
         raise UserError(f"standard input is not valid JSON ({error}); pipe in a config") from None
 

@@ -1,11 +1,13 @@
 """Which files a job depends on: found by following imports, without what changes no number."""
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from tcmbench.common import sources as module
+from tcmbench.common.errors import UserError
 from tcmbench.common.sources import PACKAGE, sources
 
 SRC = PACKAGE.parent
@@ -90,3 +92,17 @@ def test_static_closure_holds_what_really_loads() -> None:
     ).stdout.split()
     inert = {str(path) for path in module.INERT}
     assert set(loaded) - inert <= set(sources(SRC / "train.py"))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [(None, "does not exist; correct the path"), ("def f(:", "cannot be read as Python (invalid")],
+)
+def test_a_file_of_the_users_that_is_none_is_named(
+    tmp_path: Path, text: str | None, sentence: str
+) -> None:
+    file = tmp_path / "mine.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{file} {sentence}")):
+        sources(file)

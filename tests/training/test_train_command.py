@@ -118,13 +118,14 @@ def test_bad_configuration(tiny_set, tmp_path, capsys, case):
 def test_configuration_that_is_no_json(tmp_path, capsys, monkeypatch):
     assert call(tmp_path, "{") == 2
     assert said(capsys).startswith(f"{tmp_path}/config.json is not valid JSON (")
-    monkeypatch.setattr("sys.stdin", io.StringIO("{"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"{")))
     assert exit_code(door, "--config", "-", "--out", tmp_path / "run") == 2
     assert said(capsys).startswith("standard input is not valid JSON (")
 
 
 def test_configuration_from_standard_input(tiny_set, tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(config(tiny_set, epochs=1))))
+    piped = io.TextIOWrapper(io.BytesIO(json.dumps(config(tiny_set, epochs=1)).encode()))
+    monkeypatch.setattr("sys.stdin", piped)
     assert exit_code(door, "--config", "-", "--out", tmp_path, "--device", "cpu") == 0
     assert (tmp_path / "model.safetensors").exists()
 

@@ -114,5 +114,5 @@ def test_with_or_without_conda_what_is_done_stays_done(empty: Checkout, conda: F
     assert "Nothing to be done" in empty.snakemake(*plan, PATH=conda.path).stdout
     # Without the line that takes it out, Snakemake's own trigger would run it again.
     kept = ("- {\n        RerunTrigger.SOFTWARE_ENV\n    }", "")
-    with empty.edited("workflow/rules/common.smk", kept):
+    with empty.edited("workflow/rules/refusals.smk", kept):
         assert "deviations" in empty.snakemake(*plan, PATH=conda.path).stdout

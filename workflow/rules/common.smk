@@ -7,16 +7,20 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
-from snakemake.settings.types import DeploymentMethod, RerunTrigger
+from snakemake.settings.types import DeploymentMethod
 
-ROOT = Path(str(workflow.current_basedir)).parents[1]
+# A checkout reached by a symbolic link is the same one.
+ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
 SRC = ROOT / "src"
 # At the end of the path: a script named like a package of Snakemake's must not hide it.
 sys.path.append(str(SRC))
 
+from tcmbench.common.interpreter import provide_python, use_utf8
+
+use_utf8()
+
 from tcmbench import datasets
 from tcmbench.common import machine
-from tcmbench.common.driver import built_for, require_driver
 from tcmbench.config import folds, tuned
 from tcmbench.config.check import Run, check, runs, train_config, watch_options
 from tcmbench.config.evaluations import MAIN, evaluations
@@ -25,18 +29,18 @@ from tcmbench.config.pairs import base_of, compared, comparisons
 from tcmbench.config.reading import read_config
 from tcmbench.config.selection import is_narrowed, narrowed
 from tcmbench.config.titles import titles
-from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import in_folder
 from tcmbench.losses import available_losses
-from tcmbench.plan import effort
 from tcmbench.preparation.job import cache_of
 from tcmbench.preparation.space import archive_bytes, published_bytes, view_bytes
 from tcmbench.preparation.store import folder_name
 from tcmbench.common.sources import sources
-from tcmbench.common.watch import Job, RunWatcher
+
+WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 try:
+    PYTHON = None if WITH_CONDA else provide_python("torch")
     for file in workflow.configfiles:
         read_config(Path(file))
     whole = check(config, datasets.names(), available_losses())
@@ -82,138 +86,45 @@ wildcard_constraints:
     scale="full|miniature",
 
 
-# Snakemake ignores a resource without a limit: all trainings would start at once on one GPU.
-# `--resources gpu=N` wins. A machine without GPU is refused later, when the jobs are known.
-if workflow.local_exec and "gpu" not in workflow.global_resources:
-    workflow.register_resource("gpu", max(1, machine.gpu_count()))
-
-GPUS = (
-    workflow.global_resources["gpu"].value
-    if "gpu" in workflow.global_resources
-    else None
-)
-THREADS = machine.threads(FULL, ON_GPU, GPUS)
+def on_cluster():
+    """Whether jobs run on other machines than this one; a dry run knows by `--jobs` alone."""
+    if workflow.executor_plugin is None or workflow.dryrun:
+        return workflow.resource_settings.nodes is not None
+    return workflow.remote_exec or not workflow.local_exec
 
 
-def environments_mb():
-    """MB of the conda environments that are still to be made."""
-    used = workflow.deployment_settings.deployment_method
-    if DeploymentMethod.CONDA not in used:
-        return 0
-    return sum(
-        machine.ENVIRONMENT_MB.get(Path(env.file.get_filename()).stem, 0)
-        for env in workflow.dag.conda_envs.values()
-        if not env.is_externally_managed and not Path(env.address).exists()
-    )
+def limit_gpus():
+    """Let as many GPU jobs run side by side as there are GPUs here; `--resources gpu=N` wins.
 
-
-def torch_build():
-    """The version of torch that jobs will have, and of its CUDA, where both are known."""
-    if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
-        return built_for()
-    return (
-        (PINS["torch"], PINS["cuda-toolkit"])
-        if {"torch", "cuda-toolkit"} <= PINS.keys()
-        else None
-    )
-
-
-def refuse_what_cannot_run():
-    """Stop in one sentence where this machine lacks a GPU or disk for the jobs that are planned."""
-    jobs = list(workflow.dag.needrun_jobs())
-    try:
-        if workflow.local_exec:
-            on_gpu = sum(job.resources.get("gpu", 0) > 0 for job in jobs)
-            machine.require_gpu(SUITE, on_gpu)
-            if on_gpu and (built := torch_build()):
-                require_driver(*built)
-        if config["check_disk"]:
-            # Other jobs write little; a cluster's default for them would be added up as well.
-            writers = ("download", "prepare", "evaluation_view")
-            needed = sum(
-                job.resources.disk_mb for job in jobs if job.rule.name in writers
-            )
-            environments = Path(workflow.persistence.conda_env_path)
-            machine.require_disk(
-                SUITE,
-                {Path(config["data_root"]): needed, environments: environments_mb()},
-            )
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def plan_and_refuse(plan=workflow._build_dag):
-    """Plan, then refuse: Snakemake makes conda environments, for minutes, before its `onstart`.
-
-    Of its triggers, the environment as a whole is left out: versions.smk has what counts.
+    Snakemake ignores a resource without a limit: all trainings would start at once on one GPU. A
+    cluster counts its own. A machine without GPU is refused later, when the jobs are known.
     """
-    workflow.dag_settings.rerun_triggers = frozenset(workflow.rerun_triggers) - {
-        RerunTrigger.SOFTWARE_ENV
-    }
-    plan()
-    started = workflow.executor_plugin is not None and workflow.is_main_process
-    if started and not workflow.dryrun and not workflow.touch:
-        refuse_what_cannot_run()
+    if not on_cluster() and "gpu" not in workflow.global_resources:
+        workflow.register_resource("gpu", max(1, machine.gpu_count()))
 
 
-workflow._build_dag = plan_and_refuse
+def threads(on_gpu):
+    """Threads of a job. While rules are read it is not known where jobs will run: a function."""
+
+    def of_job(wildcards):
+        limit = workflow.global_resources.get("gpu")
+        return machine.threads(FULL, on_gpu, None if limit is None else limit.value)
+
+    return of_job
 
 
-onstart:
-    jobs = list(workflow.dag.needrun_jobs())
-    if FULL:
-        for name in sorted(
-            {job.wildcards.dataset for job in jobs if job.rule.name == "download"}
-        ):
-            print(terms(DATASETS[name]), end="", file=sys.stderr)
-    if RUNS and not COMPARED:
-        print(
-            "No base run has its +TCM run yet: runs are measured, and nothing is compared.",
-            file=sys.stderr,
-        )
-    RunWatcher.attach({job.jobid: watched(job) for job in jobs})
+THREADS = threads(ON_GPU)
 
 
-def watched(job):
-    """What the lines of progress say of a job, and about how long it takes."""
-    known = job.wildcards
-    names = [
-        name for name in ("dataset", "backbone", "loss", "variant") if known.get(name)
-    ]
-    about = [known[name] for name in names]
-    if job.rule.name.startswith("train_"):
-        about.insert(2, job.rule.name.removeprefix("train_") + known.get("point", ""))
-    if known.get("seed"):
-        about.append(f"seed {known['seed']}")
-    if known.get("evaluation"):
-        about.append(known["evaluation"])
-    seconds = expected_seconds(job) if FULL else None
-    load = effort.load(
-        job.rule.name,
-        known.get("backbone", ""),
-        seconds,
-        job.resources.get("disk_mb", 0) if FULL else 0,
-    )
-    return Job(job.rule.name, load, tuple(about), job.output.get("metrics"))
-
-
-def expected_seconds(job):
-    """Seconds of a training or an embedding at full scale, where its run is the suite's."""
-    folder = Path(job.output[0]).parent.as_posix()
-    run = next((run for run in RUNS if run.folder == folder), None)
-    if run is None:
-        return None
-    counts = DATASETS[run.dataset].counts
-    if job.rule.name.startswith("train_"):
-        return effort.training_seconds(TRAIN_CONFIGS[run], counts.train_images)
-    if job.rule.name == "embed":
-        return effort.embedding_seconds(TRAIN_CONFIGS[run], counts.test_images)
-    return None
+def retries(number):
+    """How often a rule is tried again; a job on another machine leaves it to who sent it."""
+    return number if workflow.is_main_process else 0
 
 
 def local(path):
     """A path from the working directory where it lies below: results move with the checkout."""
-    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else str(path)
+    path = Path(path).resolve()
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def script(name):
@@ -223,4 +134,7 @@ def script(name):
 
 def code(name, skip=()):
     """The sources that a file of src/ depends on, as inputs."""
-    return [local(path) for path in sources(SRC / name, skip)]
+    try:
+        return [local(path) for path in sources(SRC / name, skip)]
+    except UserError as error:
+        raise WorkflowError(str(error)) from None

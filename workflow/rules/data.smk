@@ -58,7 +58,7 @@ rule download:
         "results/data/{scale}/{dataset}/logs/download_{file}.benchmark.tsv"
     wildcard_constraints:
         file="[^/]+",
-    retries: 2
+    retries: retries(2)
     localrule: True
     conda:
         "../../envs/data.yaml"
@@ -93,7 +93,7 @@ rule prepare:
         "results/data/{scale}/{dataset}/logs/prepare.benchmark.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: workflow.cores if FULL else 1
+    threads: threads(on_gpu=False)
     resources:
         mem_mb=4000,
         disk_mb=unpacked_mb,

@@ -2,10 +2,16 @@
 # Inputs: the training manifest (never the test one), start weights, the sources of this loss.
 # Outputs: model.safetensors and run.json in the run's folder; last.ckpt is deliberately not
 # declared, since Snakemake deletes the outputs of a killed job, and a run continues from it.
+# Snakemake deletes logs as well: what all tries have said stays in attempts.log behind the log.
 # A loss's rule also trains its swept points, whose folders have them behind the loss's name.
 
 MODELS = [f"{run.folder}/model.safetensors" for run in RUNS]
 TRAIN_SOURCES = code("train.py", skip=["regularizers"])
+TRAIN_RULES = {
+    f"train_{name}"
+    for name, entry in config["losses"].items()
+    if entry["rule"] != "custom"
+}
 
 
 for LOSS, ENTRY in config["losses"].items():
@@ -32,8 +38,7 @@ for LOSS, ENTRY in config["losses"].items():
         benchmark:
             f"{RUN_OF_LOSS}/train.benchmark.tsv"
         # A training that ran out of time or was preempted saves its state and is taken up again.
-        # One that is refused (exit code 2) is refused again within seconds.
-        retries: 3
+        retries: retries(3)
         conda:
             "../../envs/train.yaml"
         threads: THREADS
@@ -49,5 +54,6 @@ for LOSS, ENTRY in config["losses"].items():
             config=train_json(LOSS),
             folder=subpath(output.model, parent=True),
         shell:
-            "python {input.script:q} --config - --out {params.folder} --resume"
-            " --device {resources.device} {resources.watching} <<< {params.config:q} > {log} 2>&1"
+            "ln -sf attempts.log {log};"
+            " python {input.script:q} --config - --out {params.folder} --resume"
+            " --device {resources.device} {resources.watching} <<< {params.config:q} >> {log} 2>&1"

@@ -6,7 +6,7 @@
 PINS = dict(
     re.findall(
         r"^ *- ([\w-]+)==([^ \n]+)",
-        (ROOT / "envs/train.yaml").read_text(),
+        (ROOT / "envs/train.yaml").read_text(encoding="utf-8"),
         re.MULTILINE,
     )
 )

@@ -1,6 +1,7 @@
 """The frame that every command runs in."""
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -34,16 +35,20 @@ def run_command(
 ) -> None:
     """Parse `argv`, run `command`, and leave with 0, or 2 and one line on standard error.
 
-    `UserError` and `OSError` (unwritable folder, full disk) become that line; any other exception
-    is a defect of this project and keeps its traceback. `--debug` shows the traceback of all.
+    `UserError`, `OSError` (unwritable folder, full disk) and a name that the locale cannot spell
+    become that line; any other exception is a defect of this project and keeps its traceback.
+    `--debug` shows the traceback of all.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
+        # A letter that the locale lacks is shown as its number, as on standard error.
+        sys.stdout.reconfigure(errors="backslashreplace")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     arguments = parser.parse_args(argv)
     try:
         # A shell leaves the ~ of `--out=~/data` as it is.
         vars(arguments).update(expanded_options(vars(arguments)))
         command(arguments)
-    except (UserError, OSError) as error:
+    except (UserError, OSError, UnicodeEncodeError) as error:
         if arguments.debug:
             raise
         print(f"error: {_one_line(error)}", file=sys.stderr)
@@ -56,4 +61,9 @@ def run_command(
 def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.strerror}: {error.filename}; check that the path exists and can be written"
+    if isinstance(error, UnicodeEncodeError):
+        return (
+            f"{error.object!r} cannot be written in {error.encoding}, the encoding of this locale; "
+            "call again with PYTHONUTF8=1 in the environment, or choose another name"
+        )
     return " ".join(str(error).split())

@@ -16,7 +16,7 @@ def driver() -> tuple[str, tuple[int, int]] | None:
     """Return the driver's version and the newest CUDA it serves; None where no driver answers."""
     try:
         text = subprocess.run(
-            ["nvidia-smi"], capture_output=True, text=True, check=True, timeout=60
+            ["nvidia-smi"], capture_output=True, encoding="utf-8", check=True, timeout=60
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

@@ -92,7 +92,8 @@ def bare_name(name: str) -> str:
 def write_json(path: Path | str, content: Any) -> None:
     """Write `content` atomically as indented JSON; NaN and infinity are refused (`ValueError`)."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        text = json.dumps(content, indent=2, allow_nan=False)
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_json(path: Path | str) -> Any:
@@ -102,7 +103,7 @@ def read_json(path: Path | str) -> Any:
         UserError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; check the path") from None
     except (ValueError, UnicodeDecodeError) as error:

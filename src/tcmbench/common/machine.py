@@ -24,7 +24,7 @@ def gpu_count() -> int:
         return sum(name.strip() not in ("", "-1") for name in visible.split(","))
     try:
         listed = subprocess.run(
-            ["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=60
+            ["nvidia-smi", "-L"], capture_output=True, encoding="utf-8", check=True, timeout=60
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return 0

@@ -57,7 +57,7 @@ def _run_git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
         ["git", "-C", str(folder), *arguments],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         timeout=30,
     ).stdout
@@ -84,7 +84,7 @@ def _hardware() -> dict[str, Any]:
 
 def _cpu_name() -> str | None:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:

@@ -9,6 +9,8 @@ import ast
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from tcmbench.common.errors import UserError
+
 PACKAGE = Path(__file__).resolve().parents[1]
 # Files that its modules read instead of importing them.
 TEMPLATES = PACKAGE / "templates"
@@ -43,6 +45,9 @@ def sources(script: Path | str, skip: Collection[str] = ()) -> list[str]:
     Args:
         script: a Python file, of this project or of a user's.
         skip: folders of the library that are not followed, since only some jobs use them.
+
+    Raises:
+        UserError: a file of the user's is missing, or is no Python.
     """
     skipped = [PACKAGE / folder for folder in skip]
     found: set[Path] = set()
@@ -58,7 +63,7 @@ def sources(script: Path | str, skip: Collection[str] = ()) -> list[str]:
 
 
 def _imported_files(path: Path) -> Iterator[Path]:
-    for name in _imported_names(ast.parse(path.read_text(), str(path))):
+    for name in _imported_names(_parsed(path)):
         parts = name.split(".")
         if parts[0] != "tcmbench":
             continue
@@ -68,6 +73,15 @@ def _imported_files(path: Path) -> Iterator[Path]:
             for candidate in (base.with_suffix(".py"), base / "__init__.py"):
                 if candidate.is_file():
                     yield candidate
+
+
+def _parsed(path: Path) -> ast.Module:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist; correct the path in config.yaml") from None
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path} cannot be read as Python ({error}); correct the file") from None
 
 
 def _imported_names(tree: ast.AST) -> Iterator[str]:

@@ -17,7 +17,7 @@ def load_schema() -> Config:
     """Read the schema of config.yaml."""
     import yaml
 
-    schema: Config = yaml.safe_load(SCHEMA.read_text())
+    schema: Config = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     return schema
 
 

@@ -29,7 +29,7 @@ class Archive:
 
 def listed(dataset: str, *names: str) -> tuple[Archive, ...]:
     """Return archives as the table `mirrors.toml` describes them, in the order asked for."""
-    table = tomllib.loads(MIRRORS.read_text())[dataset]
+    table = tomllib.loads(MIRRORS.read_text(encoding="utf-8"))[dataset]
     return tuple(
         Archive(
             name,

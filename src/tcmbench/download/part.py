@@ -117,7 +117,7 @@ class Part:
 def _read_note(path: Path) -> dict[str, str | None]:
     # A note that is missing or broken only means that the download starts over.
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

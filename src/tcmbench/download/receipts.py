@@ -82,7 +82,7 @@ class Receipt:
 def read_receipt(folder: Path, name: str) -> Receipt | None:
     """Return the receipt of a file; None where there is none, or none that makes sense."""
     try:
-        content: Any = json.loads((folder / f"{name}.verified.json").read_text())
+        content: Any = json.loads((folder / f"{name}.verified.json").read_text(encoding="utf-8"))
         return Receipt(**content)
     except (OSError, ValueError, TypeError):
         return None

@@ -17,9 +17,9 @@ def show_terms(dataset: Dataset, folder: Path) -> None:
     """Print the terms on standard error, once a folder: `TERMS.txt` there remembers it."""
     text = terms(dataset)
     marker = folder / FILE
-    if marker.exists() and text in marker.read_text():
+    if marker.exists() and text in marker.read_text(encoding="utf-8"):
         return
     print(text, end="", file=sys.stderr)
     folder.mkdir(parents=True, exist_ok=True)
-    with marker.open("a") as stream:
+    with marker.open("a", encoding="utf-8") as stream:
         stream.write(text)

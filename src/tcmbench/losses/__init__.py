@@ -10,7 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,10 @@ def load_loss(
     except UserError as error:
         raise UserError(f"loss '{name}': {error}") from error
     except Exception as error:
+        # A **kwargs may be handed on or used: only what it leads to knows.
+        unknown = [key for key in params if key not in wanted]
+        if unknown and isinstance(error, TypeError):
+            raise _unknown(name, unknown[0], wanted) from error
         raise UserError(
             f"loss '{name}' ({place}) cannot be built from its parameters {params}: "
             f"{_told(error)}; correct them or the file"
@@ -163,12 +167,16 @@ def _check_params(name: str, loss: "type[nn.Module]", params: Mapping[str, Any])
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known):
         for key in params:
             if key not in signature.parameters:
-                hint = nearest(key, signature.parameters) if known else "it takes none"
-                raise UserError(f"loss '{name}' has no parameter '{key}'; {hint}")
+                raise _unknown(name, key, signature.parameters)
     try:
         signature.bind(**params)
     except TypeError as error:
         raise UserError(f"loss '{name}': {error}; add it to the parameters") from None
+
+
+def _unknown(name: str, key: str, known: Collection[str]) -> UserError:
+    hint = nearest(key, known) if known else "it takes none"
+    return UserError(f"loss '{name}' has no parameter '{key}'; {hint}")
 
 
 def _told(error: Exception) -> str:

@@ -90,7 +90,7 @@ def measured(path: Path) -> Rates:
         UserError: the file is missing or is no such table.
     """
     try:
-        with path.open(newline="") as stream:
+        with path.open(newline="", encoding="utf-8") as stream:
             rows = [row for row in csv.DictReader(stream) if row["way"] == FROM_DISK]
         found: dict[tuple[str, int], float] = {}
         for row in rows:

@@ -62,7 +62,7 @@ def lines(
 def write_csv(path: Path, rows: Sequence[Row], price: float | None) -> None:
     """Write a row a run, with its cost where a price an hour is given."""
     columns = [field.name for field in fields(Row)]
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
+    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         table = csv.DictWriter(
             stream, columns if price is None else [*columns, PRICED], lineterminator="\n"
         )

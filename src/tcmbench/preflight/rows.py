@@ -48,7 +48,7 @@ def write_csv(path: Path, rows: Sequence[Row], device: torch.device) -> None:
         "torch": str(torch.__version__),
         "date": f"{datetime.now(UTC):%F}",
     }
-    with atomic_path(path) as temporary, temporary.open("w", newline="") as stream:
+    with atomic_path(path) as part, part.open("w", newline="", encoding="utf-8") as stream:
         columns = [*asdict(rows[0]), "images_per_second", *common]
         table = csv.DictWriter(stream, columns, lineterminator="\n")
         table.writeheader()

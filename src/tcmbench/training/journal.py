@@ -77,7 +77,7 @@ class Journal:
             "memory_mb": round(peak_memory_mb(course.device)),
             "wall_time_s": round(course.wall, 1),
         }
-        with self.file.open("a", newline="") as stream:
+        with self.file.open("a", newline="", encoding="utf-8") as stream:
             csv.DictWriter(stream, COLUMNS, lineterminator="\n").writerow(row)
         if self.board is not None:
             for name in COLUMNS[2:]:
@@ -145,11 +145,11 @@ def _terms(values: dict[str, float]) -> str:
 
 def _cut(file: Path, place: tuple[int, int]) -> None:
     """Leave the header and the rows up to `place`; a row that a kill cut short goes too."""
-    lines = file.read_text().splitlines(keepends=True)[1:] if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)[1:] if file.exists() else []
     whole = [line for line in lines if line.endswith("\n")]
     kept = [line for line in whole if tuple(map(int, line.split(",")[:2])) <= place]
     with atomic_path(file) as temporary:
-        temporary.write_text(",".join(COLUMNS) + "\n" + "".join(kept))
+        temporary.write_text(",".join(COLUMNS) + "\n" + "".join(kept), encoding="utf-8")
 
 
 def _board(folder: Path, steps: int) -> Any:

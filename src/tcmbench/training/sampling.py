@@ -41,7 +41,7 @@ def epoch_batches(
     Raises:
         UserError: the classes are too few or too small to fill one batch, or cannot be shared out.
     """
-    per_batch = _classes_per_batch(batch_size, samples_per_class, world)
+    per_batch = classes_per_batch(batch_size, samples_per_class, world)
     generator = np.random.default_rng([seed, epoch])
     rows, left = _shuffled_classes(labels, generator)
     ends = left.cumsum()
@@ -74,7 +74,12 @@ def unused(labels: Indices, samples_per_class: int) -> dict[str, int]:
     return {"classes": len(small), "images": int(small.sum())}
 
 
-def _classes_per_batch(batch_size: int, samples_per_class: int, world: int) -> int:
+def classes_per_batch(batch_size: int, samples_per_class: int, world: int = 1) -> int:
+    """Return P, the classes of a batch of P x K images that `world` processes share out.
+
+    Raises:
+        UserError: the batch, or its classes, cannot be shared out evenly.
+    """
     if batch_size % samples_per_class:
         raise UserError(
             f"batch_size {batch_size} is not a multiple of samples_per_class {samples_per_class}; "

@@ -78,10 +78,10 @@ def _seconds(action: Callable[[], object], device: str) -> float:
 
 def _free() -> int:
     """Return what Linux would give without swapping, within this container's limit."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
+    lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
     fields = dict(line.split(":") for line in lines)
     free = int(fields["MemAvailable"].split()[0]) * 1024
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and used.exists() and limit.read_text().strip().isdigit():
-        free = min(free, int(limit.read_text()) - int(used.read_text()))
+    if limit.exists() and used.exists() and limit.read_bytes().strip().isdigit():
+        free = min(free, int(limit.read_bytes()) - int(used.read_bytes()))
     return free
