@@ -27,7 +27,7 @@ from tcmbench.losses.recall_at_k import RecallAtK
 from tcmbench.losses.smooth_ap import SmoothAP
 from tcmbench.metrics import cosine_to_distance, evaluate_all_pairs, map_at_r, opis
 from tcmbench.metrics import query_gallery_error_rates, query_gallery_recall, recall_at_k
-from tcmbench.metrics.io.archive import read_embeddings
+from tcmbench.metrics.io.reading import read_embeddings
 from tcmbench.metrics.class_recall import class_recall
 from tcmbench.regularizers.tcm import TCM
 

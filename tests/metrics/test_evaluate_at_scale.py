@@ -20,7 +20,8 @@ from tcmbench.metrics import opis
 from tcmbench.metrics.estimate import budget, trial
 from tcmbench.metrics.estimate.budget import Asked, Work
 from tcmbench.metrics.estimate.trial import Machine, this_machine
-from tcmbench.metrics.io.archive import read_embeddings, write_utility
+from tcmbench.metrics.io.reading import read_embeddings
+from tcmbench.metrics.io.written import write_utility
 from tcmbench.metrics.scoring import OpisResult
 from tests.metrics.references import clustered
 
