@@ -52,6 +52,12 @@ def parser() -> argparse.ArgumentParser:
         help="measured embeddings made elsewhere, and how they are called in print",
     )
     add(
+        "--contributed",
+        type=Path,
+        metavar="FOLDER",
+        help="verified results of others, as 'tcmbench verify --out' writes them",
+    )
+    add(
         "--out",
         type=Path,
         default=Path("results/index.html"),
@@ -80,6 +86,7 @@ def command(arguments: argparse.Namespace) -> None:
         arguments.published,
         arguments.comparisons,
         [(Path(folder), title) for folder, title in arguments.entry],
+        arguments.contributed,
     )
     folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)
     for note in write_page(folders, arguments.suite, arguments.out, material):

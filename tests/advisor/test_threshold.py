@@ -1,5 +1,6 @@
 """The threshold advisor: counts by hand, a slow bootstrap over pairs, names, page, command."""
 
+import csv
 import json
 import math
 import re
@@ -9,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tcmbench.advisor import advice, advise, groups
 from tcmbench.advisor.names import known_classes
@@ -435,6 +437,82 @@ def test_command_says_in_one_line_what_is_wrong(tmp_path, arguments, message):
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_not_one_pair_too_many_where_many_are_equally_far():
+    """Twenty classes on a circle: distances between classes come in groups of twenty and more."""
+    angle = np.radians(np.repeat(np.arange(20) * 18, 2))
+    rows = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    labels = np.repeat(np.arange(20), 2)
+    distance, left, right = pairs(rows, labels)
+    negative = np.sort(distance[left != right])
+    for far in (0.11, 0.2, 0.3):
+        found = advise(rows, labels, far=far)
+        accepted = (negative <= found.distance).sum()
+        assert accepted / len(negative) <= far
+        assert found.rates["far"]["value"] == pytest.approx(accepted / len(negative), abs=1e-12)
+        # The next group of equal distances would have been too many.
+        following = negative[accepted]
+        assert (negative <= following + 1e-9).mean() > far
+
+
+def test_several_rates_and_other_embeddings(tmp_path, capsys):
+    (rows, labels), (others, their) = clusters(), clusters(seed=1, spread=0.8)
+    names = np.array([f"kind {label}" for label in labels])
+    np.savez(tmp_path / "a.npz", embeddings=rows, labels=names)
+    np.savez(tmp_path / "b.npz", embeddings=others, labels=np.array([f"kind {i}" for i in their]))
+    words = ["--embeddings", "a.npz", "--far", "0.01", "0.05", "--apply", "b.npz", "--out", "out"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "src/threshold.py"), *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("target ")
+    assert done.stdout.count("The same threshold on b.npz") == 2
+    for rate in (0.01, 0.05):
+        folder = tmp_path / f"out/far_{rate}"
+        found = json.loads((folder / "threshold.json").read_text())
+        distance, left, right = pairs(others, their)
+        accepted = distance <= found["distance"]
+        there = found["applied"]["rates"]
+        assert there["far"]["value"] == pytest.approx(accepted[left != right].mean(), abs=1e-12)
+        assert there["frr"]["value"] == pytest.approx(1 - accepted[left == right].mean(), abs=1e-12)
+        assert found["applied"]["distance_interval"] is None
+        own = advise(others, their, far=rate).distance
+        assert found["applied"]["own_distance"] == own
+        for name, one in (("classes", labels), ("applied", their)):
+            with (folder / f"{name}.csv").open() as stream:
+                table = list(csv.DictReader(stream))
+            assert len(table) == len(np.unique(one))
+            assert {row["name"] for row in table} == {f"kind {i}" for i in one}
+            assert [int(row["images"]) for row in table] == np.bincount(
+                [int(row["label"]) for row in table for _ in range(int(row["images"]))]
+            ).tolist()
+
+
+def test_images_of_the_worst_classes_are_in_the_picture(tmp_path):
+    rows, labels = clusters(12)
+    paths = [f"{number}.png" for number in range(len(labels))]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (9, 7), (20 * labels[number], 0, 0)).save(tmp_path / path)
+    np.savez(tmp_path / "e.npz", embeddings=rows, labels=labels)
+    lines = [f"{path},{label},kind {label}" for path, label in zip(paths, labels, strict=True)]
+    (tmp_path / "m.csv").write_text("\n".join(["path,label,class_name", *lines]))
+    arguments = ("--embeddings", tmp_path / "e.npz", "--far", 0.05, "--out", tmp_path / "out")
+    assert run(*arguments, "--names", tmp_path / "m.csv").returncode == 0
+    found = json.loads((tmp_path / "out/threshold.json").read_text())
+    drawn = (tmp_path / "out/threshold.svg").read_text()
+    for row in found["worst"]["far"][:5]:
+        assert row["name"] in drawn
+    assert drawn.count("<image") >= 5 * 2
+    (tmp_path / "0.png").write_text("no picture")
+    label = found["worst"]["far"][0]["label"]
+    (tmp_path / paths[int(np.flatnonzero(labels == label)[0])]).write_text("no picture")
+    done = run(*arguments, "--names", tmp_path / "m.csv")
+    assert done.returncode == 2
+    assert "cannot be shown" in done.stderr
 
 
 def test_json_of_few_classes_has_no_nan(tmp_path):

@@ -120,7 +120,7 @@ def test_keys_name_what_is_read(tmp_path):
     with pytest.raises(UserError, match=r"no column 'z' \(it has x0, .*; save it under that name"):
         read_labelled(tmp_path / "e.parquet", keys=Keys("z"))
     np.savez(tmp_path / "e.npz", embeddings=ROWS, kind=LABELS)
-    with pytest.raises(UserError, match="no array 'labels' .* or name another with --label-key"):
+    with pytest.raises(UserError, match=r"no array 'labels' .* or name another with --label-key"):
         read_labelled(tmp_path / "e.npz")
 
 
@@ -155,10 +155,14 @@ def test_nothing_in_a_file_is_executed(tmp_path, form):
         (tmp_path / "e.pt").write_bytes(pickle.dumps(content))
     else:
         torch.save(content, tmp_path / "e.pt", _use_new_zipfile_serialization="long" not in form)
-    with pytest.raises(UserError, match=r"not a PyTorch file of plain tensors .* none of it is run"):
+    with pytest.raises(
+        UserError, match=r"not a PyTorch file of plain tensors .* none of it is run"
+    ):
         read_labelled(tmp_path / "e.pt")
     assert not (tmp_path / "executed").exists()
-    np.savez(tmp_path / "e.npz", embeddings=ROWS, labels=np.array([Runs(tmp_path / "executed")] * 7))
+    np.savez(
+        tmp_path / "e.npz", embeddings=ROWS, labels=np.array([Runs(tmp_path / "executed")] * 7)
+    )
     with pytest.raises(UserError, match="holds Python objects"):
         read_labelled(tmp_path / "e.npz")
     assert not (tmp_path / "executed").exists()

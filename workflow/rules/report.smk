@@ -18,6 +18,8 @@ TABLES = collect(
 )
 DEVIATIONS = f"results/tables/{SUITE}/deviations.html"
 PAGE = "results/index.html"
+# Verified results of others, which come with the repository.
+CONTRIBUTED = sorted(str(path) for path in Path("results/contributed").glob("*.csv"))
 
 
 rule comparisons:
@@ -125,6 +127,7 @@ rule page:
         classes=run_files(RUNS, "classes.parquet"),
         figures=FIGURES,
         entries=[MEASURED_ENTRIES, ENTRIES],
+        contributed=CONTRIBUTED,
         captions=CAPTIONS,
         comparisons=f"results/tables/{SUITE}/comparisons.csv",
         paper=local(ROOT / "report/paper_results.csv"),
@@ -145,9 +148,10 @@ rule page:
         runtime=20,
     params:
         suite=SUITE,
+        contributed="--contributed results/contributed" if CONTRIBUTED else "",
         entries=entry_options,
         runs=run_files(RUNS),
     shell:
         "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons:q}"
         " --paper {input.paper:q} --published {input.published:q}"
-        " --out {output} {params.entries} {params.runs} > {log} 2>&1"
+        " --out {output} {params.contributed} {params.entries} {params.runs} > {log} 2>&1"
