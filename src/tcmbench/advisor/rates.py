@@ -20,6 +20,9 @@ from tcmbench.metrics.scoring import check_pairs
 
 Array = NDArray[np.float64]
 FARTHEST = 2.0
+# How far below the first pair that would be too many a threshold stays: what float32 rounds a
+# distance by, a few times.
+SPARE, SPARE_SHARE = 5e-7, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,8 @@ def rates_around(
 ) -> Rates:
     """Find the threshold of a false accept (or else reject) rate, and all rates around it.
 
-    At the threshold the rate over all pairs is at most `far`, and the next pair beyond it would
-    lift it above; or it is the smallest distance at which the rate is at most `frr`, both exactly.
+    At the threshold the rate over all pairs is at most `far`, and the next pair beyond would lift
+    it above; or it is the smallest distance at which the rate is at most `frr`, both exactly.
     The distances around it reach to where the rate is ten times as high, and twice as far on the
     other side.
 
@@ -131,13 +134,11 @@ def rates_at(
 
 
 def _within(rows: LabelledRows, far: float) -> float:
-    """Return a threshold of at most that false accept rate, away from all pairs around it."""
+    """Return a threshold of at most that false accept rate, also in arithmetic of less digits."""
     with full_precision():
         ends = far_limit(rows, far, PositiveTiles(rows), AllTiles(rows, tile_side(rows, None)))
-    middle = sum(ends) / 2
-    # Squares are compared as float32: between neighbours there is no third.
-    apart = (np.array([*ends, middle]) ** 2).astype(np.float32)
-    return middle if apart[0] <= apart[2] < apart[1] else ends[0]
+    under, over = ends
+    return min((under + over) / 2, over - min(SPARE, over * SPARE_SHARE))
 
 
 def _ends(rows: LabelledRows, far: float | None, frr: float | None) -> tuple[float, float]:

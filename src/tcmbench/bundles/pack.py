@@ -17,6 +17,7 @@ from tcmbench.common.files import read_json, sha256, write_json
 from tcmbench.common.provenance import provenance
 from tcmbench.evaluation import Definition, measure, whole_curves
 from tcmbench.metrics.io.written import write_classes, write_curves, write_utility
+from tcmbench.tables.contributed import hardware_of
 from tcmbench.tables.runs import MeasuredRun, read_runs
 
 FORMAT = 1
@@ -58,7 +59,7 @@ def pack(
     with tempfile.TemporaryDirectory(prefix=".bundle.", dir=out.parent) as name:
         staged = Path(name)
         said = [_packed(run, staged, precision, device) for run in runs]
-        hardware = {record_hardware(run.record) for run in runs}
+        hardware = {hardware_of(run.record) for run in runs}
         content = {
             "format": FORMAT,
             "by": by.strip(),
@@ -69,12 +70,6 @@ def pack(
         write_json(staged / "bundle.json", content)
         seal(staged, out)
     return said
-
-
-def record_hardware(record: dict[str, Any]) -> str:
-    """Return what a run.json names as the machine: its GPU, else its processor."""
-    hardware = record.get("hardware") or {}
-    return str(hardware.get("gpu") or hardware.get("cpu") or "not recorded")
 
 
 def _check_files(runs: Sequence[MeasuredRun]) -> None:

@@ -43,7 +43,7 @@ def contribution(runs: Sequence[MeasuredRun], by: str, digest: str) -> Contribut
     comparisons, _ = pair(runs)
     frame = comparisons_frame(comparisons, "contributed")
     records = [run.record for run in runs]
-    machines = {str(_machine(record)) for record in records}
+    machines = {hardware_of(record) for record in records}
     torches = {str((record.get("packages") or {}).get("torch")) for record in records}
     frame["by"] = by
     frame["hardware"] = ", ".join(sorted(machines))
@@ -114,10 +114,10 @@ def _row(row: Mapping[Any, Any], by: str) -> tuple[str, str, tuple[str, ...]]:
     )
 
 
-def _machine(record: dict[str, Any]) -> str | None:
+def hardware_of(record: Mapping[str, Any]) -> str:
+    """Return what a run.json names as the machine: its GPU, else its processor."""
     hardware = record.get("hardware") or {}
-    found: str | None = hardware.get("gpu") or hardware.get("cpu")
-    return found
+    return str(hardware.get("gpu") or hardware.get("cpu") or "not recorded")
 
 
 def read_contributed(folder: Path) -> list[Path]:
