@@ -62,6 +62,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--titles", **TITLES)
     add(
+        "--contributed",
+        type=Path,
+        metavar="FOLDER",
+        help="verified results of others, as 'tcmbench verify --out' writes them",
+    )
+    add(
         "--out",
         type=Path,
         default=Path("results/index.html"),
@@ -96,6 +102,7 @@ def command(arguments: argparse.Namespace) -> None:
         Whole(*arguments.of) if arguments.of else None,
         arguments.evaluation,
         arguments.tuned,
+        arguments.contributed,
     )
     folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)
     for note in write_page(folders, arguments.suite, arguments.out, material):

@@ -1,5 +1,6 @@
 """Embeddings of a split: what the file holds, against one image at a time; and bad input."""
 
+import hashlib
 import json
 import shutil
 
@@ -53,7 +54,9 @@ def test_content(run, manifest, tiny_set, tmp_path, monkeypatch):
     out = tmp_path / "new/embeddings.npz"
     assert exit_code(door, *arguments(run, manifest, tiny_set, out)) == 0
     with np.load(out) as found:
-        assert set(found) == {"embeddings", "labels", "paths"}
+        assert set(found) == {"embeddings", "labels", "paths", "weights_sha256"}
+        weights = hashlib.sha256((run / "model.safetensors").read_bytes()).hexdigest()
+        assert str(found["weights_sha256"]) == weights
         vectors, labels, paths = found["embeddings"], found["labels"], found["paths"]
     items = read_manifest(manifest)
     assert vectors.dtype == np.float32

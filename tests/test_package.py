@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import tcmbench
@@ -27,7 +29,7 @@ from tcmbench.losses.recall_at_k import RecallAtK
 from tcmbench.losses.smooth_ap import SmoothAP
 from tcmbench.metrics import cosine_to_distance, evaluate_all_pairs, map_at_r, opis
 from tcmbench.metrics import query_gallery_error_rates, query_gallery_recall, recall_at_k
-from tcmbench.metrics.io.archive import read_embeddings
+from tcmbench.metrics.io.reading import read_embeddings
 from tcmbench.metrics.class_recall import class_recall
 from tcmbench.regularizers.tcm import TCM
 
@@ -100,3 +102,32 @@ def test_wheel_holds_the_library_and_works(tmp_path: Path) -> None:
         archive.extractall(unpacked)
     assert (unpacked / "tcmbench/py.typed").is_file()
     run_bare(unpacked)
+    check_command(wheel, tmp_path / "env", python)
+
+
+def check_command(wheel: Path, folder: Path, python: Path) -> None:
+    """Install the wheel and call the command that it puts on the PATH, from elsewhere."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    mine = folder / "bin/python"
+    pip = [python, "-m", "pip", "--python", mine, "install", "--quiet", "--no-deps", wheel]
+    subprocess.run(pip, check=True)
+    # The other packages are those of the environment that runs the tests.
+    (site,) = folder.glob("lib/python3*/site-packages")
+    (site / "others.pth").write_text(sysconfig.get_paths()["purelib"])
+    rows = np.random.default_rng(0).normal(size=(60, 8))
+    np.savez(folder / "e.npz", embeddings=rows, labels=np.repeat(list("abcdefghijkl"), 5))
+    for words, said in (
+        (["--help"], "commands:"),
+        (["evaluate", "--embeddings", "e.npz", "--out", "m.json"], "OPIS"),
+        (["threshold", "--embeddings", "e.npz", "--far", "0.05"], "accept if distance <="),
+        (["compare", "e.npz", "e.npz"], "does not differ"),
+    ):
+        done = subprocess.run(
+            [folder / "bin/tcmbench", *words], capture_output=True, text=True, cwd=folder
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        assert said in done.stdout
+    shown = subprocess.run(
+        [mine, "-c", "import tcmbench; print(tcmbench.__file__)"], capture_output=True, text=True
+    ).stdout
+    assert shown.startswith(str(site)), "the installed package is the one that ran"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import atomic_path, read_json
+from tcmbench.common.files import atomic_path, read_json, sha256
 from tcmbench.common.precision import float32_products
 from tcmbench.common.progress import Progress
 from tcmbench.common.records import build
@@ -33,8 +33,9 @@ def embed(
 ) -> None:
     """Embed the images of a manifest, in its order, with the model of a run.
 
-    Writes `embeddings` float32 [N, D] with rows of unit norm, `labels` int64 [N] and `paths` [N].
-    The network computes in float32, whatever it was trained in.
+    Writes `embeddings` float32 [N, D] with rows of unit norm, `labels` int64 [N], `paths` [N] and
+    `weights_sha256`, which says of which model they are. The network computes in float32, whatever
+    it was trained in.
 
     Args:
         run: folder with `model.safetensors` and `run.json`.
@@ -66,6 +67,7 @@ def embed(
             embeddings=vectors,
             labels=np.array([item.label for item in items], dtype=np.int64),
             paths=np.array([item.path for item in items]),
+            weights_sha256=np.array(sha256(run / "model.safetensors")),
         )
 
 

@@ -192,7 +192,7 @@ def write_run(work: Path, run: Run, scale: float, random: np.random.Generator) -
 def write_curves(
     path: Path, thresholds: np.ndarray, classes: int, random: np.random.Generator
 ) -> None:
-    """Write curves in the form of `tcmbench.metrics.io.archive`, an optimum a class."""
+    """Write curves in the form of `tcmbench.metrics.io.written`, an optimum a class."""
     middle = random.normal(0.95, 0.06, (classes, 1))
     width = random.uniform(0.02, 0.08, (2, classes, 1))
     sensitivity = 1 / (1 + np.exp((middle - 0.05 - thresholds) / width[0]))

@@ -12,7 +12,9 @@ from tests.workflow.checkout import VENV, Checkout
 
 PASTED = re.compile(r'config\.yaml, right below "( *\w+:)"')
 # What a page may hand to the shell, by the first words of a line.
-COMMANDS = ("make ", "python ", "snakemake ")
+COMMANDS = ("make ", "python ", "snakemake ", "tcmbench ")
+# What pip writes for the entry point of pyproject.toml.
+INSTALLED = "python -c 'from tcmbench.commands import main; main()' "
 
 
 def needs_snakemake(block: Block) -> bool:
@@ -55,9 +57,10 @@ def _shell(checkout: Checkout, line: str) -> str:
     line = line.partition("  #")[0]
     assert line.startswith(COMMANDS), f"nothing runs '{line}'"
     dry = re.sub(r"^(make|snakemake) ", r"\1 -n ", line)
+    dry = re.sub(r"^tcmbench ", INSTALLED, dry)
     if line.startswith("make "):
         dry += f" VENV={shlex.quote(str(VENV))} -o {shlex.quote(str(VENV / '.ready'))}"
-    done = checkout.run("bash", "-c", dry)
+    done = checkout.run("bash", "-c", dry, PYTHONPATH="src")
     printed = done.stdout + done.stderr
     assert done.returncode == 0, f"{dry}\n{printed[-3000:]}"
     return printed

@@ -11,6 +11,7 @@ import pytest
 import torch
 from snakemake.cli import get_argument_parser, parse_config
 
+from tcmbench import commands
 from tcmbench.losses import load_loss
 from tests.documents.pages import PAGES, Block, blocks, without_blocks
 from tests.documents.sandbox import needs_snakemake, run
@@ -89,7 +90,7 @@ def test_every_fence_is_a_block():
 INLINE = [
     (page, code)
     for page in PAGES
-    for code in re.findall(r"`((?:snakemake|python) [^`]+)`", without_blocks(page))
+    for code in re.findall(r"`((?:snakemake|python|tcmbench) [^`]+)`", without_blocks(page))
 ]
 
 
@@ -98,6 +99,8 @@ def test_a_command_in_a_sentence_is_understood(page, code):
     program, *words = code.split()
     if program == "snakemake":
         parse_config(get_argument_parser().parse_args(words).config)
+    elif program == "tcmbench":
+        assert words[0] in commands.names(), f"{page}: {code}"
     else:
         assert (ROOT / words[0]).is_file(), f"{page}: {code}"
 
@@ -126,6 +129,10 @@ def test_the_embeddings_page(ran):
         (".", "classes.parquet"),
         ("threshold", "threshold.json"),
         ("threshold", "threshold.html"),
+        ("threshold", "threshold.svg"),
+        ("threshold", "classes.csv"),
+        ("threshold", "applied.csv"),
+        ("compared", "compare.svg"),
         ("F", "metrics.json"),
         ("T", "entries.csv"),
         ("G", "entries.svg"),

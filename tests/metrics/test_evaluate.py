@@ -11,10 +11,11 @@ import pytest
 import torch
 
 import evaluate
+from tcmbench import evaluation
 from tcmbench.common.commands import run_command
 from tcmbench.common.errors import UserError
 from tcmbench.metrics import opis
-from tcmbench.metrics.io.archive import read_embeddings
+from tcmbench.metrics.io.reading import read_embeddings
 from tests.metrics.references import (
     clustered,
     distances,
@@ -227,7 +228,7 @@ OBJECTS = np.array([{}] * 100, dtype=object)
         ({"labels": np.arange(100)}, "no class has two images"),
         ({"labels": None}, "has no array 'labels' (it has embeddings, paths)"),
         ({"embeddings": None}, "has no array 'embeddings'"),
-        ({"labels": OBJECTS}, "bad.npz: 'labels' holds Python objects; save plain numbers"),
+        ({"labels": OBJECTS}, "bad.npz: 'labels' holds Python objects, which are not opened"),
     ],
 )
 def test_unusable_arrays(tmp_path, capsys, changes, sentence):
@@ -242,14 +243,17 @@ def test_unusable_arrays(tmp_path, capsys, changes, sentence):
     ("content", "sentence"),
     [
         (b"", "is empty; save or copy it again"),
-        (b"a,b\n1,2\n", "is a table of text (CSV); read it with pandas"),
-        (b"\xef\xbb\xbf0.5;0.25\r\n", "is a table of text (CSV)"),
+        (
+            b"a,b\n1,2\n",
+            "has no column 'embeddings' (it has a, b); save it under that name, or name",
+        ),
+        (b"\xef\xbb\xbfembedding;class\r\n[1];x\r\n", "has no column 'labels' (it has embedding,"),
         (
             b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
             "is a pointer of git LFS in place of the file; fetch",
         ),
         (b"\x89HDF\r\n\x1a\n" + bytes(99), "is an HDF5 file"),
-        (b"PAR1" + bytes(99) + b"PAR1", "is a Parquet table"),
+        (b"PAR1" + bytes(99) + b"PAR1", "is not a whole Parquet table"),
         (
             b"\n<!DOCTYPE html><title>Quota exceeded</title>",
             "is a web page ('Quota exceeded'); down",
@@ -257,9 +261,9 @@ def test_unusable_arrays(tmp_path, capsys, changes, sentence):
         (b'{"error": "expired"}', "is a JSON text"),
         (b"MATLAB 5.0 MAT-file, Platform: GLNXA64" + bytes(99), "is a MATLAB file; read it"),
         (b"\x1f\x8b\x08" + bytes(99), "is a gzip file; unpack it"),
-        (b"\x80\x04\x95" + bytes(99), "is a Python pickle, which is not opened"),
-        (b'\x20\0\0\0\0\0\0\0{"embeddings":{"dtype":"F32"', "is a safetensors file"),
-        ("torch", "was written by torch.save; load it with torch and save the arrays"),
+        (b"\x80\x04\x95" + bytes(99), "is not a PyTorch file of plain tensors"),
+        (b'\x20\0\0\0\0\0\0\0{"embeddings":{"dtype":"F32"', "is not a whole safetensors file"),
+        ("torch", "has no tensor 'labels' (it has embeddings)"),
         (bytes(500), "is not a whole .npz"),
         (b"PK\x03\x04 and no more", "is not a whole .npz"),
         ("truncated", "is not a whole .npz"),
@@ -304,7 +308,7 @@ def test_members_without_numpys_suffix(tmp_path, compression):
 @pytest.mark.parametrize("option", ["--out", "--utility"])
 def test_unwritable_folder_is_found_before_the_work(tmp_path, monkeypatch, capsys, option):
     # A folder below a regular file can be made by nobody, not even root.
-    monkeypatch.setattr(evaluate, "measure", lambda *_: pytest.fail("computed first"))
+    monkeypatch.setattr(evaluation, "measure", lambda *_: pytest.fail("computed first"))
     (tmp_path / "file").touch()
     paths = {"--out": tmp_path / "m.json", option: tmp_path / "file" / "below" / "x"}
     words = [word for pair in paths.items() for word in pair]

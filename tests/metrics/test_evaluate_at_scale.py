@@ -20,7 +20,8 @@ from tcmbench.metrics import opis
 from tcmbench.metrics.estimate import budget, trial
 from tcmbench.metrics.estimate.budget import Asked, Work
 from tcmbench.metrics.estimate.trial import Machine, this_machine
-from tcmbench.metrics.io.archive import read_embeddings, write_utility
+from tcmbench.metrics.io.reading import read_embeddings
+from tcmbench.metrics.io.written import write_utility
 from tcmbench.metrics.scoring import OpisResult
 from tests.metrics.references import clustered
 
@@ -103,10 +104,10 @@ def test_a_header_that_promises_too_much_is_refused(tmp_path):
     ("content", "sentence"),
     [
         (b"", "is empty"),
-        (b"1,2\n", "is a table of text (CSV)"),
-        (b"PK\x03\x04", "is not a whole .npy"),
+        (b"1,2\n", "holds several arrays"),
+        (b"PK\x03\x04", "is not a whole .npz"),
         ("short", "is not a whole .npy"),
-        ("objects", "holds Python objects; save plain numbers"),
+        ("objects", "holds Python objects, which are not opened"),
         (None, "does not exist"),
     ],
 )
@@ -224,7 +225,7 @@ def hardware(monkeypatch, machine):
 
 
 def test_a_million_images_are_refused_on_a_laptop(million, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(evaluate, "measure", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr("tcmbench.evaluation.measure", lambda *_: pytest.fail("computed"))
     asked = hardware(monkeypatch, LAPTOP)
     before = sorted(tmp_path.iterdir())
     start = time.monotonic()
@@ -246,12 +247,12 @@ def test_a_million_images_are_accepted(million, tmp_path, monkeypatch, capsys, w
     class ReachedError(Exception):
         pass
 
-    def measure(embeddings, labels, device, _):
+    def measure(embeddings, labels, _definition, device, _search):
         assert isinstance(embeddings, np.memmap)
         assert (embeddings.shape, labels.shape) == ((10**6, 512), (10**6,))
         raise ReachedError(device)
 
-    monkeypatch.setattr(evaluate, "measure", measure)
+    monkeypatch.setattr("tcmbench.evaluation.measure", measure)
     hardware(monkeypatch, H200 if way == "cuda" else LAPTOP)
     options = ("--device", "cuda") if way == "cuda" else ("--max-hours", 10)
     with pytest.raises(ReachedError, match="cuda" if way == "cuda" else "cpu"):
@@ -309,6 +310,7 @@ def test_interrupt_leaves_nothing_behind(tmp_path):
 
 def test_progress_counts_every_pair(tmp_path, monkeypatch):
     from tcmbench.common import progress
+    from tcmbench.evaluation import measuring
 
     draw = np.random.default_rng(0)
     rows, labels = draw.normal(size=(2500, 8)), draw.integers(0, 300, 2500)
@@ -319,7 +321,7 @@ def test_progress_counts_every_pair(tmp_path, monkeypatch):
         def __exit__(self, *words):
             shown.append((self.done, self.total, self.unit))
 
-    monkeypatch.setattr(progress, "Progress", Spied)
+    monkeypatch.setattr(measuring, "Progress", Spied)
     assert run("--embeddings", tmp_path / "e.npz", "--out", tmp_path / "m.json") == 0
     pairs = 2500 * 2499 // 2
     assert shown == [(pairs, pairs, "pairs")]

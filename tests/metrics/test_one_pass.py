@@ -31,6 +31,7 @@ from tests.metrics.references import (
 )
 from tests.paths import SRC
 
+SWITCHES = hasattr(torch.backends.cuda.matmul, "fp32_precision")
 KS = (1, 2, 4, 8, 10, 16, 100, 1000)
 SEEDS = st.integers(0, 2**31)
 SCORES = ("opis", "epsilon_opis", "d_min", "d_max")
@@ -408,6 +409,7 @@ def test_the_callers_precision_is_overruled_and_comes_back():
     assert found.one_pass
 
 
+@pytest.mark.skipif(not SWITCHES, reason="torch has these switches since 2.9")
 def test_the_callers_newer_switch_is_overruled_too():
     embeddings, labels = mixed(15)
     expected = evaluate_all_pairs(embeddings, labels, KS, exact=False)

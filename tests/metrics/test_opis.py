@@ -419,6 +419,10 @@ print(backends.cuda.matmul.fp32_precision)
 """
 
 
+@pytest.mark.skipif(
+    not hasattr(torch.backends.cuda.matmul, "fp32_precision"),
+    reason="torch has these switches since 2.9",
+)
 @pytest.mark.parametrize(
     ("way", "then"),
     [("new", "ieee"), ("cuda", "tf32"), ("mkldnn", "ieee"), ("old", "tf32"), ("default", "ieee")],

@@ -20,6 +20,8 @@ from tcmbench.page.pictures import KINDS, caption
 from tcmbench.page.write import Material
 from tcmbench.tables import frames
 from tcmbench.tables.completeness import Whole
+from tcmbench.tables.contributed import contribution, write_contribution
+from tcmbench.tables.runs import read_runs
 from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
 from tests.tables.run_folders import METRICS, measured_pair, write_pair, write_run
@@ -347,3 +349,18 @@ def test_further_evaluations_have_tables_of_their_own(tmp_path):
     assert "−87.5 %" in after
     assert "false accept rate is 0.001 to 0.01" in after
     assert "not_measured" not in text
+
+
+def test_verified_results_of_others_stand_below_ones_own(tmp_path):
+    folders = measured_pair(tmp_path / "runs")
+    run, folder = read_runs(folders), tmp_path / "contributed"
+    theirs = contribution(run, "Jane <Doe>", "0" * 64)
+    theirs.frame["opis_base"] = 0.1234
+    write_contribution(theirs, folder)
+    write_page(folders, "paper", tmp_path / "index.html", Material(contributed=folder))
+    text = (tmp_path / "index.html").read_text()
+    section = text[text.index('id="contributed"') : text.index('id="runs"')]
+    assert section.index("measured here") < section.index("Jane &lt;Doe&gt;, not recorded")
+    assert "<td>123</td>" in section
+    write_page(folders, "paper", tmp_path / "index.html", Material(contributed=tmp_path / "none"))
+    assert 'id="contributed"' not in (tmp_path / "index.html").read_text()

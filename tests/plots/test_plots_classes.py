@@ -79,7 +79,7 @@ def test_in_between_all_pairs_have_the_target(tmp_path):
 def test_rates_are_those_of_the_pairs(tmp_path, target):
     """Against counting the pairs of real embeddings at the threshold that was found."""
     from tcmbench.metrics import opis
-    from tcmbench.metrics.io.archive import write_utility
+    from tcmbench.metrics.io.written import write_utility
 
     generator = np.random.default_rng(0)
     labels = np.repeat(np.arange(12), generator.integers(3, 9, 12))

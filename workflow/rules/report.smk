@@ -25,6 +25,8 @@ TABLES = (
 )
 DEVIATIONS = f"results/tables/{SUITE}/deviations.html"
 PAGE = "results/index.html" if COMPARED else []
+# Verified results of others, which come with the repository.
+CONTRIBUTED = sorted(str(path) for path in Path("results/contributed").glob("*.csv"))
 
 
 rule comparisons:
@@ -192,6 +194,7 @@ rule page:
         classes=run_files(RUNS, "classes.parquet"),
         figures=FIGURES,
         entries=[MEASURED_ENTRIES, ENTRIES],
+        contributed=CONTRIBUTED,
         captions=CAPTIONS,
         comparisons=f"results/tables/{SUITE}/comparisons.csv",
         further=collect(
@@ -218,6 +221,7 @@ rule page:
     params:
         suite=SUITE,
         tuned=TUNED,
+        contributed="--contributed results/contributed" if CONTRIBUTED else "",
         entries=entry_options,
         runs=shown,
         beside=beside_hashes,
@@ -227,5 +231,5 @@ rule page:
     shell:
         "python {input.script:q} --suite {params.suite} --comparisons {input.comparisons:q}"
         " --paper {input.paper:q} --published {input.published:q}"
-        " --out {output} {params.tuned} {params.entries} {params.whole} {params.titles} {params.evaluations}"
-        " {params.runs} > {log} 2>&1"
+        " --out {output} {params.tuned} {params.contributed} {params.entries} {params.whole}"
+        " {params.titles} {params.evaluations} {params.runs} > {log} 2>&1"

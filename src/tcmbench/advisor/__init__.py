@@ -4,5 +4,6 @@ It knows rows, labels and names of classes: no run, no suite.
 """
 
 from tcmbench.advisor.advice import Advice, ClassRates, advise
+from tcmbench.advisor.drift import Drift, drift_of
 
-__all__ = ["Advice", "ClassRates", "advise"]
+__all__ = ["Advice", "ClassRates", "Drift", "advise", "drift_of"]

@@ -1,7 +1,7 @@
 """The advice itself: a threshold, what it achieves, and for which classes it does not."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,8 @@ class Advice:
         worst: `far` and `frr`: the classes of the highest rates, highest first.
         num_images: all images.
         num_classes: all classes.
+        classes: all of them, by label.
+        around: rates of all classes at distances around the threshold; not part of the JSON.
     """
 
     target: str
@@ -61,10 +63,13 @@ class Advice:
     worst: dict[str, list[ClassRates]]
     num_images: int
     num_classes: int
+    classes: list[ClassRates] = field(repr=False)
+    around: Rates = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain dictionaries and numbers."""
-        return asdict(self)
+        """Return plain dictionaries and numbers; all classes are in a table of their own."""
+        known = (name for name in self.__slots__ if name not in ("classes", "around"))
+        return {name: _plain(getattr(self, name)) for name in known}
 
 
 def advise(
@@ -95,11 +100,28 @@ def advise(
     if not 0 < rate < 1:
         raise UserError(f"--{target} is {rate:g}; give a rate between 0 and 1")
     rates = rates_around(embeddings, labels, far, frr, device=device)
-    found = intervals(rates, far, frr)
+    return described(rates, target, rate, names or {})
+
+
+def described(
+    rates: Rates, target: str, rate: float, names: Mapping[int, str], *, chosen: bool = True
+) -> Advice:
+    """Say what the threshold of `rates` does.
+
+    Args:
+        rates: around it.
+        target: `far` or `frr`.
+        rate: what was asked of it.
+        names: of the labels.
+        chosen: whether the threshold was chosen on these rates, and so varies with them.
+    """
+    asked = {target: rate} if chosen else {}
+    found = intervals(rates, asked.get("far"), asked.get("frr"))
     distance = float(rates.thresholds[rates.target])
-    ends = _known(found["threshold"])
+    ends = _known(found["threshold"]) if chosen else None
     at_target = {"far": rates.far[:, rates.target], "frr": rates.frr[:, rates.target]}
     shown = at_target[target][~np.isnan(at_target[target])]
+    classes = _classes(rates, names)
     return Advice(
         target=target,
         rate=rate,
@@ -113,9 +135,11 @@ def advise(
         },
         quantiles={name: _quantiles(values) for name, values in at_target.items()},
         missed=float((shown > MISS * rate).mean()),
-        worst={name: _worst(rates, at_target, name, names or {}) for name in at_target},
+        worst={name: _worst(classes, name) for name in at_target},
         num_images=int(rates.sizes.sum()),
         num_classes=len(rates.classes),
+        classes=classes,
+        around=rates,
     )
 
 
@@ -128,20 +152,35 @@ def _quantiles(values: Array) -> dict[str, float]:
     return {f"{quantile:g}": float(value) for quantile, value in zip(QUANTILES, found, strict=True)}
 
 
-def _worst(
-    rates: Rates, at_target: dict[str, Array], name: str, names: Mapping[int, str]
-) -> list[ClassRates]:
+def _classes(rates: Rates, names: Mapping[int, str]) -> list[ClassRates]:
+    """List all classes, by label."""
+    listed = zip(
+        rates.classes.tolist(),
+        rates.sizes.tolist(),
+        rates.far[:, rates.target].tolist(),
+        rates.frr[:, rates.target].tolist(),
+        strict=True,
+    )
+    return [
+        ClassRates(
+            label, names.get(label, f"class {label}"), images, far, None if np.isnan(frr) else frr
+        )
+        for label, images, far, frr in listed
+    ]
+
+
+def _worst(classes: list[ClassRates], name: str) -> list[ClassRates]:
     """List the classes of the highest rates; among equals the lower label first."""
-    order = np.argsort(-np.nan_to_num(at_target[name], nan=-1), kind="stable")[:WORST]
-    listed = []
-    for index in order:
-        label = int(rates.classes[index])
-        far, frr = (float(at_target[rate][index]) for rate in ("far", "frr"))
-        if not np.isnan(at_target[name][index]):
-            title = names.get(label, f"class {label}")
-            known = None if np.isnan(frr) else frr
-            listed.append(ClassRates(label, title, int(rates.sizes[index]), far, known))
-    return listed
+    known = [row for row in classes if getattr(row, name) is not None]
+    return sorted(known, key=lambda row: -getattr(row, name))[:WORST]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return asdict(value) if isinstance(value, ClassRates) else value
 
 
 def _known(interval: Interval) -> Interval | None:

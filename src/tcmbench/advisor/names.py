@@ -1,60 +1,56 @@
-"""Names of classes, from the file of embeddings or from a manifest."""
+"""Names and images of classes, from the file of embeddings or from a manifest."""
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tcmbench.common.errors import UserError
-from tcmbench.images.manifests import read_manifest
+from tcmbench.images.manifests import Item, read_manifest
+from tcmbench.metrics.io.reading import Labelled
 
 
-def class_names(embeddings: Path, labels: NDArray[Any], manifest: Path | None) -> dict[int, str]:
-    """Return the name of each label that has one.
+def known_classes(
+    source: Labelled, manifest: Path | None
+) -> tuple[dict[int, str], dict[int, list[str]]]:
+    """Return the name, and the paths of the images, of each label that has them.
 
     Args:
-        embeddings: .npz file; its array `class_names` [N], if there is one, names the class of
-            each row.
-        labels: [N] those of the rows.
-        manifest: table with `label` and `class_name`, which goes first.
+        source: the embeddings; its own names and paths are taken where there is no manifest.
+        manifest: table with `path`, `label` and `class_name`, which goes first. Where the labels of
+            the embeddings are texts, it is its `class_name` that has to be one of them.
 
     Raises:
-        UserError: a broken manifest, another number of names than of rows, or two names of one
-            label.
+        UserError: a broken manifest, or one that knows no class of the embeddings.
     """
-    if manifest is not None:
-        named = ((item.label, item.class_name) for item in read_manifest(manifest))
-        return _unique(named, manifest)
-    with np.load(embeddings, allow_pickle=False) as archive:
-        if "class_names" not in archive:
-            return {}
-        try:
-            names = archive["class_names"]
-        except ValueError:
-            raise UserError(
-                f"{embeddings}: class_names holds Python objects, which are not opened, for they "
-                "can run code; save it as text, with class_names.astype(str)"
-            ) from None
-    if names.shape != labels.shape:
+    if manifest is None:
+        return dict(source.names), _by_label(source)
+    items = read_manifest(manifest)
+    own = {name: label for label, name in source.names.items()} if source.texts else {}
+    numbered = [(own.get(i.class_name) if source.texts else i.label, i) for i in items]
+    there = set(np.unique(source.labels).tolist())
+    known = [(label, item) for label, item in numbered if label is not None and label in there]
+    if not known:
         raise UserError(
-            f"{embeddings}: class_names has shape {names.shape} but labels {labels.shape}; give "
-            "one name a row, that of its class"
+            f"{manifest} has none of the embeddings' {len(there):,} classes; give the manifest of "
+            "the same images"
         )
-    return _unique(zip(labels.tolist(), map(_text, names.tolist()), strict=True), embeddings)
+    return _named(known), _pictured(known)
 
 
-def _text(name: Any) -> str:
-    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
+def _by_label(source: Labelled) -> dict[int, list[str]]:
+    paths: dict[int, list[str]] = {}
+    if source.paths is not None:
+        for label, path in zip(source.labels.tolist(), source.paths.tolist(), strict=True):
+            paths.setdefault(label, []).append(str(path))
+    return paths
 
 
-def _unique(named: Iterable[tuple[int, str]], path: Path) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for label, name in named:
-        if found.setdefault(label, name) != name:
-            raise UserError(
-                f"{path}: label {label} is called both '{found[label]}' and '{name}'; give one "
-                "name a label"
-            )
-    return found
+def _named(known: list[tuple[int, Item]]) -> dict[int, str]:
+    return {label: item.class_name for label, item in known}
+
+
+def _pictured(known: list[tuple[int, Item]]) -> dict[int, list[str]]:
+    paths: dict[int, list[str]] = {}
+    for label, item in known:
+        paths.setdefault(label, []).append(item.path)
+    return paths

@@ -8,12 +8,12 @@ from tcmbench.advisor.text import (
     CAVEAT,
     TITLES,
     bracket,
-    cosine,
-    distance,
     percent,
     quantile_title,
     short_cosine,
     short_distance,
+    threshold_cosine,
+    threshold_distance,
 )
 
 TITLE = "One threshold for all classes"
@@ -44,12 +44,12 @@ def _thresholds(advice: Advice) -> list[dict[str, str]]:
     return [
         {
             "title": "Accept a pair at a distance of at most",
-            "value": distance(advice.distance),
+            "value": threshold_distance(advice),
             "interval": bracket(advice.distance_interval, short_distance),
         },
         {
             "title": "that is, a cosine of at least",
-            "value": cosine(advice.cosine),
+            "value": threshold_cosine(advice),
             "interval": bracket(advice.cosine_interval, short_cosine),
         },
     ]

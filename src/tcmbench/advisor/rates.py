@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from tcmbench.advisor.groups import accepted_between, group_of, pairs_between
 from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.calibration import far_limit
+from tcmbench.metrics.engine.counting import full_precision
 from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, prepare
 from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, tile_side
@@ -18,6 +20,9 @@ from tcmbench.metrics.scoring import check_pairs
 
 Array = NDArray[np.float64]
 FARTHEST = 2.0
+# How far below the first pair that would be too many a threshold stays: what float32 rounds a
+# distance by, a few times.
+SPARE, SPARE_SHARE = 5e-7, 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,10 @@ def rates_around(
 ) -> Rates:
     """Find the threshold of a false accept (or else reject) rate, and all rates around it.
 
-    The threshold is the smallest distance at which the rate over all pairs is >= `far` (<= `frr`),
-    exactly. The distances around it reach to where the rate is ten times as high, and twice as far
-    on the other side.
+    At the threshold the rate over all pairs is at most `far`, and the next pair beyond would lift
+    it above; or it is the smallest distance at which the rate is at most `frr`, both exactly.
+    The distances around it reach to where the rate is ten times as high, and twice as far on the
+    other side.
 
     Raises:
         UserError: unusable embeddings or labels, a rate below that of one pair, or a `far` that no
@@ -101,8 +107,38 @@ def rates_around(
     beyond = float(np.clip(target + 2 * (target - loose), 0, FARTHEST))
     low, high = sorted((loose, beyond))
     grid = np.linspace(low, high, points)
+    if far is not None:
+        target = _within(rows, far)
     index = int(np.searchsorted(grid, target))
     return _rates(rows, np.insert(grid, index, target), index)
+
+
+def rates_at(
+    embeddings: Embeddings, labels: Labels, thresholds: Array, target: int, device: Device = None
+) -> Rates:
+    """Count all rates at distances that were chosen elsewhere.
+
+    Args:
+        embeddings: [N, D].
+        labels: [N].
+        thresholds: [K] distances, ascending.
+        target: index of the one that is used.
+        device: where to count.
+
+    Raises:
+        UserError: unusable embeddings or labels.
+    """
+    rows = prepare(embeddings, labels, device)
+    check_pairs(rows)
+    return _rates(rows, thresholds, target)
+
+
+def _within(rows: LabelledRows, far: float) -> float:
+    """Return a threshold of at most that false accept rate, also in arithmetic of less digits."""
+    with full_precision():
+        ends = far_limit(rows, far, PositiveTiles(rows), AllTiles(rows, tile_side(rows, None)))
+    under, over = ends
+    return min((under + over) / 2, over - min(SPARE, over * SPARE_SHARE))
 
 
 def _ends(rows: LabelledRows, far: float | None, frr: float | None) -> tuple[float, float]:

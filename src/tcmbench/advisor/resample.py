@@ -45,8 +45,8 @@ def intervals(
         found["far"].append(drawn_far)
         found["frr"].append(drawn_frr[:, rates.target])
         if far is not None:
-            curve = rates.overall_far / rates.overall_far[rates.target]
-            drawn = drawn_far[:, None] * curve
+            curve = rates.overall_far / (rates.overall_far[rates.target] or np.nan)
+            drawn = np.nan_to_num(drawn_far[:, None] * curve)
             found["threshold"].append(_crossing(rates.thresholds, drawn, far))
         else:
             kept = 1 - drawn_frr[~np.isnan(drawn_frr).any(axis=1)]

@@ -21,16 +21,17 @@ INERT = frozenset(
     PACKAGE / name
     for name in (
         "__init__.py",
+        "commands/__init__.py",
         "common/__init__.py",
         "common/commands.py",
         "common/devices.py",
         "common/errors.py",
         "common/files.py",
         "common/paths.py",
-        "common/paths.py",
         "common/progress.py",
         "common/provenance.py",
         "common/sources.py",
+        "evaluation/text.py",
         "training/failures.py",
         "training/journal.py",
     )

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,7 @@ from tcmbench.embedding import embed
 from tcmbench.metrics import cosine_to_distance, error_rates, opis
 from tcmbench.metrics.engine.inputs import Embeddings
 from tcmbench.metrics.engine.labels import Labels
-from tcmbench.metrics.io.archive import read_embeddings
+from tcmbench.metrics.io.reading import Labelled, read_labelled
 
 DRIFT = (
     "New classes lie otherwise than those of training: the authors of TCM recommend to tune "
@@ -73,7 +72,7 @@ def margins(embeddings: Embeddings, labels: Labels, far: float, frr: float) -> M
     )
 
 
-def training_embeddings(run: Path, device: torch.device) -> tuple[Any, Any]:
+def training_embeddings(run: Path, device: torch.device) -> Labelled:
     """Embed the images that a run was trained on.
 
     Raises:
@@ -87,7 +86,7 @@ def training_embeddings(run: Path, device: torch.device) -> tuple[Any, Any]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "embeddings.npz")
         embed(run, manifest, images, file, device)
-        return read_embeddings(file)
+        return read_labelled(file)
 
 
 def told(found: Margins, far: float, frr: float) -> Iterator[str]:

@@ -18,8 +18,9 @@ from tcmbench.page.records import index_run
 from tcmbench.page.table import index_table
 from tcmbench.tables.cells import printed_lines, printed_metrics
 from tcmbench.tables.completeness import Whole, shortfall
+from tcmbench.tables.contributed import contributed_table, read_contributed
 from tcmbench.tables.earlier import earlier_intervals
-from tcmbench.tables.frames import comparisons_frame, runs_frame
+from tcmbench.tables.frames import comparisons_frame, mean_row, runs_frame
 from tcmbench.tables.names import MINIATURE
 from tcmbench.tables.notes import MINIATURES, table_notes
 from tcmbench.tables.references import add_references, read_paper, read_published
@@ -46,6 +47,7 @@ class Material:
     whole: Whole | None = None
     evaluations: Sequence[str] = ()
     tuned: Path | None = None
+    contributed: Path | None = None
 
 
 def write_page(folders: Sequence[Path], suite: str, out: Path, material: Material) -> list[str]:
@@ -57,8 +59,8 @@ def write_page(folders: Sequence[Path], suite: str, out: Path, material: Materia
         out: the page; figures are linked to relative to it.
         material: figures, their captions, the numbers of others, and the table of the suite,
             whose intervals then are not made a second time; what the whole suite consists of; the
-            names of further evaluations, whose tables lie in folders beside the suite's; and the
-            table that margins were chosen in.
+            names of further evaluations, whose tables lie in folders beside the suite's; the table
+            that margins were chosen in; and a folder of verified results of others.
 
     Returns:
         One sentence for each run that is shown in no comparison.
@@ -82,6 +84,7 @@ def write_page(folders: Sequence[Path], suite: str, out: Path, material: Materia
         further=list(_further(done, suite, material)),
         figures=_figures(runs, suite, material, out) if comparisons else [],
         entries=_entries(material.entries),
+        contributed=_contributed(material.contributed, comparisons),
         runs=[index_run(run) for run in runs],
     )
     with atomic_path(out) as temporary:
@@ -153,6 +156,12 @@ def _figures(
     if not (material.figures and material.captions):
         return []
     return index_figures(material.figures, material.captions, suite, runs[0].scale, out.parent)
+
+
+def _contributed(folder: Path | None, comparisons: Sequence[Comparison]) -> dict[str, Any] | None:
+    """Return the table of others' verified results, None where there is none."""
+    files = read_contributed(folder) if folder else []
+    return contributed_table(files, [mean_row(one) for one in comparisons]) if files else None
 
 
 def _entries(named: Sequence[tuple[Path, str]]) -> dict[str, Any] | None:

@@ -135,6 +135,16 @@ def _comparison_row(
     return row | {"epsilon": first.metrics["epsilon"], "suite": suite, "scale": first.scale}
 
 
+def mean_row(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison's cell, scale, seeds and means, without the costly intervals."""
+    dataset, backbone, loss = comparison.cell
+    row: dict[str, Any] = {"dataset": dataset, "backbone": backbone, "loss": loss}
+    row |= {"scale": comparison.pairs[0][0].scale, "n_seeds": len(comparison.pairs)}
+    for metric in MEASURED:
+        row |= _means(metric, comparison)
+    return row
+
+
 def _setting(tcm: MeasuredRun, swept: Sequence[str]) -> dict[str, Any]:
     """Return the columns of swept settings; none where nothing is swept."""
     if not swept:

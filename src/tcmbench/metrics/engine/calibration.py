@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from tcmbench.common.errors import UserError
 from tcmbench.metrics.engine.inputs import LabelledRows
 from tcmbench.metrics.engine.pairs import Tile
+from tcmbench.metrics.engine.rates import squared_cuts
 
 # Non-negative float32 numbers sort like their bits read as an integer, sign bit 0: two passes
 # that count the upper and then the lower 16 bits find any order statistic without error. Infinity,
@@ -36,6 +38,27 @@ def far_distances(
         far_ranks(rows, far_range),
         lambda count: count(pairs) - count(positives),
     )
+
+
+def far_limit(
+    rows: LabelledRows, rate: float, positives: Iterable[Tile], pairs: Iterable[Tile]
+) -> tuple[float, float]:
+    """Return the widest gap of distances in which the false accept rate is not above `rate`.
+
+    Of the M negative pairs, floor(rate * M) may be accepted, so the next one's distance is the
+    upper end, exact and itself too far; the lower is the largest distance of any pair before it, 0
+    where there is none. The tiles are gone over three times.
+
+    Raises:
+        UserError: the rate is less than one pair.
+    """
+    total = int(rows.negatives.sum()) // 2
+    check_measurable("false accept rate", rate, total, "negative")
+    rank = math.floor(Fraction(str(rate)) * total) + 1
+    over, _ = _order_statistics([rank, rank], lambda count: count(pairs) - count(positives))
+    cut = squared_cuts(rows, np.array([over]))
+    nearer = (tile.squared[tile.squared < cut] for tile in pairs)
+    return math.sqrt(max((float(part.max()) for part in nearer if part.numel()), default=0.0)), over
 
 
 def far_ranks(rows: LabelledRows, far_range: tuple[float, float]) -> list[int]:

@@ -68,6 +68,19 @@ def count_pairs(
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Multiply float32 as float32, whatever the caller's settings, which come back afterwards."""
+    newer = hasattr(torch.backends.cuda.matmul, "fp32_precision")
+    with (
+        _own_switches() if newer else _common_switch(),
+        torch.no_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+@contextmanager
+def _own_switches() -> Iterator[None]:
+    """Set torch's switches for each backend, which it has since 2.9."""
     # These decide on both devices, whether they were set or `set_float32_matmul_precision` was,
     # whose own getter fails once they differ from it.
     mkldnn: Any = torch.backends.mkldnn  # its parts are unknown to type checkers
@@ -76,18 +89,24 @@ def full_precision() -> Iterator[None]:
     for backend in backends:
         backend.fp32_precision = "ieee"
     try:
-        with (
-            torch.no_grad(),
-            torch.autocast("cpu", enabled=False),
-            torch.autocast("cuda", enabled=False),
-        ):
-            yield
+        yield
     finally:
         for backend, precision in zip(backends, before, strict=True):
             # What a backend takes from the one above it, it goes on taking from there.
             backend.fp32_precision = "none"
             if backend.fp32_precision != precision:
                 backend.fp32_precision = precision
+
+
+@contextmanager
+def _common_switch() -> Iterator[None]:
+    """Set the one switch of an older torch."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _engine(rows: LabelledRows) -> str:

@@ -7,9 +7,6 @@ from tcmbench.common.contents import head, recognised
 
 _SAVE = "save the arrays with numpy.savez"
 _READ = f"read it with its own library and {_SAVE}"
-_PICKLE = (
-    f"is a Python pickle, which is not opened because it can run code; load it yourself and {_SAVE}"
-)
 # By the kind of content; all others are read with their own library.
 _WAYS = {
     "lfs": "fetch the file that it stands for with 'git lfs pull'",
@@ -40,8 +37,6 @@ def foreign(path: Path | str) -> str | None:
         return _in_text(start, found.phrase if found else "a text")
     if found.kind == "npy":
         return None
-    if found.kind == "torch":
-        return _PICKLE
     return f"is {found.phrase}; {_WAYS.get(found.kind, _READ)}"
 
 
