@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 
 from tcmbench.common.errors import UserError
+from tcmbench.config.fitting import fitted
+from tcmbench.config.own import images_folder
 from tcmbench.config.references import check_names, listed
 from tcmbench.config.schema import Config, settings, validated
 from tcmbench.config.sweeps import (
@@ -91,6 +93,9 @@ def runs(config: Config, suite: str | None = None) -> list[Run]:
 def train_config(config: Config, run: Run) -> Config:
     """Return all that decides a run's weights, as `src/train.py --config` takes it.
 
+    On images of one's own the recipe is fitted to the `sizes` of their entry, if it has them, see
+    `tcmbench.photos.plan.with_sizes`.
+
     Raises:
         UserError: a setting that no matching recipe gives.
     """
@@ -109,7 +114,7 @@ def train_config(config: Config, run: Run) -> Config:
         "scale": grid["scale"],
         "seed": run.seed,
         "manifest": f"results/data/{data}/train.csv",
-        "images": f"{config['data_root']}/{data}",
+        "images": _images(config, run.dataset, data),
         "weights": f"results/weights/{run.backbone}.safetensors" if pretrained else None,
         "model": {
             "timm": backbone["timm"],
@@ -154,8 +159,17 @@ def _at(config: Config, run: Run, point: Point, scale: str) -> Run:
     return replace(run, loss=named(run.loss, changed))
 
 
+def _images(config: Config, dataset: str, data: str) -> str:
+    """Return the folder that the paths of a manifest start from."""
+    own = config["datasets"].get(dataset)
+    return str(images_folder(own)) if own else f"{config['data_root']}/{data}"
+
+
 def _recipe(config: Config, run: Run, scale: str) -> Config:
-    """Merge the recipes that match a run, the later ones on top, and its swept settings."""
+    """Merge the recipes that match a run, the later ones on top, and its swept settings.
+
+    For images of one's own they are fitted to the classes, but for what is swept.
+    """
     merged = _merged(config, run, scale)
     missing = sorted(set(settings()) - set(merged))
     if missing:
@@ -163,7 +177,10 @@ def _recipe(config: Config, run: Run, scale: str) -> Config:
             f"no recipe in config.yaml sets '{missing[0]}' for {run.dataset}, {run.backbone}, "
             f"{run.loss}; add it under 'recipes'"
         )
-    return merged
+    sizes = config["datasets"].get(run.dataset, {}).get("sizes")
+    if sizes is None:
+        return merged
+    return merged | fitted(merged, sizes) | of_recipe(parsed(run.loss)[1])
 
 
 def _merged(config: Config, run: Run, scale: str) -> Config:
