@@ -23,6 +23,7 @@ from tcmbench.download.terms import terms
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import in_folder
 from tcmbench.losses import available_losses
+from tcmbench.photos.plan import planned
 from tcmbench.preparation.job import cache_of
 from tcmbench.preparation.space import archive_bytes, published_bytes, view_bytes
 from tcmbench.preparation.store import folder_name
@@ -34,6 +35,17 @@ try:
         read_config(Path(file))
     config = check(config, datasets.names(), available_losses())
     RUNS = runs(config)
+    SUITE = config["suite"]
+    GRID = config["suites"][SUITE]
+    SCALE = GRID["scale"]
+    # Images of one's own are hashed here, where new or changed: nothing else says what is to do.
+    PHOTOS = {
+        name: planned(config["datasets"][name], Path(f"results/data/own/{name}"))
+        for name in GRID["datasets"]
+        if SCALE == "own"
+    }
+    for name, plan in PHOTOS.items():
+        config["datasets"][name]["sizes"] = plan.listing.sizes
     TRAIN_CONFIGS = {run: train_config(config, run) for run in RUNS}
 except UserError as error:
     raise WorkflowError(str(error)) from None
@@ -42,11 +54,10 @@ DATASETS = {name: datasets.load(name) for name in datasets.names()}
 MINIATURES = [
     name for name in DATASETS if (SRC / f"tcmbench/miniatures/{name}.py").exists()
 ]
-SUITE = config["suite"]
-GRID = config["suites"][SUITE]
-SCALE = GRID["scale"]
 FULL = SCALE == "full"
-ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and FULL)
+# Work for a GPU, or for all cores of a processor.
+LARGE = SCALE != "miniature"
+ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and LARGE)
 DEVICE = "cuda" if ON_GPU else "cpu"
 # Rule files of the user's own are relative to the working directory, `include` to this file.
 CUSTOM_RULES = [str(Path(name).absolute()) for name in config["custom_rules"]]
@@ -78,7 +89,7 @@ GPUS = (
     if "gpu" in workflow.global_resources
     else None
 )
-THREADS = machine.threads(FULL, ON_GPU, GPUS)
+THREADS = machine.threads(LARGE, ON_GPU, GPUS)
 
 
 def environments_mb():

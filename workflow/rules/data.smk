@@ -1,4 +1,4 @@
-# Archives -> verified archives -> images and manifests.
+# Archives -> verified archives -> images and manifests; images of one's own -> manifests alone.
 # Inputs: none at full scale; what the miniature rules render at miniature scale.
 # Outputs: results/data/{scale}/{dataset}/{archives/*.verified.json,train.csv,test.csv,manifest.json}
 # Archives and images are deliberately not declared: Snakemake deletes the outputs of a rule before
@@ -108,3 +108,33 @@ rule prepare:
         "python {input.script:q} --dataset {wildcards.dataset} --archives {params.archives:q}"
         " --receipts {params.receipts} --out {params.images:q} --manifests {params.folder}"
         " --threads {threads} {params.checks} {params.options} > {log} 2>&1"
+
+
+# One job a half, each with hashes of its own: a changed test image re-runs no training. Both check
+# all pictures, to name all that cannot be decoded; what one has decoded the other does not.
+rule check_photos:
+    input:
+        skip=skip_list,
+        script=script("photos.py"),
+        code=code("photos.py"),
+    output:
+        "results/data/own/{dataset}/{half}.csv",
+    log:
+        "results/data/own/{dataset}/logs/{half}.log",
+    benchmark:
+        "results/data/own/{dataset}/logs/{half}.benchmark.tsv"
+    wildcard_constraints:
+        half="train|test",
+    conda:
+        "../../envs/data.yaml"
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    params:
+        hashes=photos_hashes,
+        options=photos_options,
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python {input.script:q} --name {wildcards.dataset} {params.options} --threads {threads}"
+        " --half {wildcards.half} --out {params.folder} > {log} 2>&1"
