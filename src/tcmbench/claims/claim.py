@@ -13,7 +13,7 @@ RULE = (
     "Each claim is read as a bound on one number. Reproduced: our number and its whole 95 % "
     "interval meet the bound. Not reproduced: the whole interval misses it. Within noise: the "
     "interval reaches both sides, or there is none. Not run: a comparison that the claim needs is "
-    "missing, or the data are miniatures. The interval of a count goes from the rows whose own "
+    "missing, or the data are others. The interval of a count goes from the rows whose own "
     "interval shows the effect to the rows whose interval does not show its opposite; that of a "
     "largest or smallest change goes from the extreme lower to the extreme upper end over all "
     "rows. Both hold if every row's interval holds; they are not corrected for the number of rows."

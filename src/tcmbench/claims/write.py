@@ -7,6 +7,7 @@ from tcmbench.claims import comparisons, cost, inflection
 from tcmbench.claims.claim import Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
 from tcmbench.common.files import atomic_path, write_json
+from tcmbench.config.own import OWN
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
 from tcmbench.tables.reading import read_frame, require
 
@@ -14,7 +15,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ["dataset", "backbone", "loss"]
-ON_MINIATURES = "on miniatures, which say nothing about the paper's datasets"
+# Why nothing is judged, by scale.
+ELSEWHERE = {
+    MINIATURE: "on miniatures, which say nothing about the paper's datasets",
+    OWN: "on images of one's own, which say nothing about the paper's datasets",
+}
 NEEDS_PARETO = "needs the Pareto suite: two backbones, five losses, several batch sizes"
 
 
@@ -45,34 +50,33 @@ def judged(
     """Return the entries of claims.json.
 
     At full scale the paper's sixteen cells count and rows beyond them do not; until all are there
-    every verdict on them is `not run`. On miniatures all rows are counted and nothing is judged.
+    every verdict on them is `not run`. On miniatures and on images of one's own all rows are
+    counted and nothing is judged.
 
     Args:
         frame: a `comparisons_frame`.
         runs: its `runs_frame`.
         pareto: the `runs_frame` of the Pareto suite.
     """
-    if not _miniature(frame):
+    elsewhere = _elsewhere(frame)
+    if not elsewhere:
         frame, runs = _in_grid(frame), _in_grid(runs)
     about_table = [*comparisons.findings(frame), cost.finding(runs)]
     missing = _missing(frame)
-    entries = [_entry(*pair, missing, _miniature(frame)) for pair in about_table]
-    small = pareto is not None and _miniature(pareto)
-    return entries + [
-        _entry(*pair, "" if pareto is not None else NEEDS_PARETO, small)
-        for pair in inflection.findings(pareto)
-    ]
+    entries = [_entry(*pair, elsewhere or missing) for pair in about_table]
+    obstacle = NEEDS_PARETO if pareto is None else _elsewhere(pareto)
+    return entries + [_entry(*pair, obstacle) for pair in inflection.findings(pareto)]
 
 
-def _entry(claim: Claim, finding: Finding, missing: str, miniature: bool) -> dict[str, Any]:
-    obstacle = ON_MINIATURES if miniature else missing
+def _entry(claim: Claim, finding: Finding, obstacle: str) -> dict[str, Any]:
     if not obstacle and finding.n == 0:
         obstacle = "the runs did not record what it needs"
     return entry(claim, finding, obstacle)
 
 
-def _miniature(frame: "pd.DataFrame") -> bool:
-    return bool((frame["scale"] == MINIATURE).any())
+def _elsewhere(frame: "pd.DataFrame") -> str:
+    """Say why a table is not about the paper's datasets; nothing where it is."""
+    return next((why for scale, why in ELSEWHERE.items() if (frame["scale"] == scale).any()), "")
 
 
 def _in_grid(frame: "pd.DataFrame") -> "pd.DataFrame":
