@@ -61,6 +61,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.config.check import check, runs, train_config
     from tcmbench.config.reading import read_config
     from tcmbench.losses import available_losses
+    from tcmbench.photos.plan import with_sizes
     from tcmbench.plan.gpus import chosen
     from tcmbench.plan.rates import rates_for
     from tcmbench.plan.report import lines, write_csv
@@ -69,7 +70,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.training.settings import Settings
 
     raw = read_config(arguments.config, arguments.suite)
-    config = check(raw, datasets.names(), available_losses())
+    config = with_sizes(check(raw, datasets.names(), available_losses()))
     gpu, suite = chosen(arguments.gpu, arguments.gpu_memory), config["suite"]
     backbones = config["suites"][suite]["backbones"]
     rates = rates_for(arguments.rates, gpu, backbones, Path())

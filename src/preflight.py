@@ -52,6 +52,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.config.check import check, runs, train_config
     from tcmbench.config.reading import read_config
     from tcmbench.losses import available_losses
+    from tcmbench.photos.plan import with_sizes
     from tcmbench.plan.gpus import GPUS
     from tcmbench.plan.storage import storage_of
     from tcmbench.preflight.checks import checks
@@ -62,7 +63,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.training.settings import Settings
 
     raw = read_config(arguments.config, arguments.suite)
-    config = check(raw, datasets.names(), available_losses())
+    config = with_sizes(check(raw, datasets.names(), available_losses()))
     if torch.version.cuda and arguments.device != "cpu":
         require_driver(str(torch.__version__), torch.version.cuda)
     if config["suites"][config["suite"]]["scale"] == "full" and not torch.cuda.is_available():

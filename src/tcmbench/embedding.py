@@ -1,23 +1,26 @@
-"""A trained model and a manifest -> `embeddings.npz`."""
+"""A trained model and a manifest, or any timm model and a folder -> `embeddings.npz`."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import atomic_path, read_json, sha256
 from tcmbench.common.precision import float32_products
 from tcmbench.common.progress import Progress
 from tcmbench.common.records import build
-from tcmbench.images.loading import EvaluationView, ViewSpec, load_batches, normalize
-from tcmbench.images.manifests import read_manifest
+from tcmbench.images.loading import EvaluationView, FixedView, ViewSpec, load_batches, normalize
+from tcmbench.images.manifests import Item, read_manifest
 from tcmbench.images.views import spans, stored_batches
 from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
+from tcmbench.models.plain import plain_model
+from tcmbench.photos.check import require_readable
+from tcmbench.photos.listing import labelled
 
 # Images at once, by device: a GPU is only kept busy by many.
 BATCH = {"cpu": 128, "cuda": 512}
@@ -60,6 +63,38 @@ def embed(
     else:
         batches = stored_batches(view, manifest, len(items), spec, size, pinned)
     vectors = embedded(model.to(device).eval(), batches, device, len(items))
+    _save(out, vectors, items, weights_sha256=np.array(sha256(run / "model.safetensors")))
+
+
+def embed_photos(
+    timm_name: str, weights: Path | None, folder: Path, out: Path, device: torch.device
+) -> None:
+    """Embed the pictures of a folder with a timm model, sorted by class and path.
+
+    Writes what `embed` does, and `class_names` [N]. A class is a folder in `folder`; its number is
+    its place among their names.
+
+    Args:
+        timm_name: timm model name; its pooled features are the embeddings.
+        weights: a .safetensors file or a checkpoint of torch.save; None: the published weights.
+        folder: one folder a class, with the pictures at any depth below it.
+        out: the .npz file to write.
+        device: where the network runs.
+
+    Raises:
+        UserError: as `labelled`, `require_readable` and `plain_model`.
+    """
+    items = labelled(folder)
+    require_readable(folder, [item.path for item in items])
+    model, transform = plain_model(timm_name, weights)
+    view = FixedView([folder / item.path for item in items], transform)
+    size, pinned = BATCH[device.type], device.type == "cuda"
+    batches = load_batches(view, spans(len(items), size), pinned)
+    vectors = embedded(model.to(device).eval(), batches, device, len(items), Tensor.float)
+    _save(out, vectors, items, class_names=np.array([item.class_name for item in items]))
+
+
+def _save(out: Path, vectors: NDArray[np.float32], items: list[Item], **more: Any) -> None:
     # Given a name, NumPy would append .npz where it is missing.
     with atomic_path(out) as temporary, temporary.open("wb") as stream:
         np.savez(
@@ -67,7 +102,7 @@ def embed(
             embeddings=vectors,
             labels=np.array([item.label for item in items], dtype=np.int64),
             paths=np.array([item.path for item in items]),
-            weights_sha256=np.array(sha256(run / "model.safetensors")),
+            **more,
         )
 
 
@@ -83,19 +118,24 @@ def _config(path: Path) -> dict[str, Any]:
 
 @torch.inference_mode()
 def embedded(
-    model: EmbeddingModel, batches: Iterable[Tensor], device: torch.device, count: int
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    device: torch.device,
+    count: int,
+    prepare: Callable[[Tensor], Tensor] = normalize,
 ) -> NDArray[np.float32]:
     """Return the embeddings [N, D] of images in float32, the network being on the device.
 
     Args:
         model: in evaluation mode.
-        batches: uint8 [B, 3, crop, crop], together `count` images.
+        batches: [B, 3, crop, crop], together `count` images; uint8 for `normalize`.
         device: where the network is.
         count: N, for the time left.
+        prepare: what the network takes of a batch on its device.
     """
     vectors = []
     with float32_products(), Progress(count, "images", "embedding") as progress:
         for images in batches:
-            vectors.append(model(normalize(images.to(device, non_blocking=True))))
+            vectors.append(model(prepare(images.to(device, non_blocking=True))))
             progress.update(len(images))
     return torch.cat(vectors).cpu().numpy()

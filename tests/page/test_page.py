@@ -292,6 +292,12 @@ def test_captions_name_suite_and_dataset(tmp_path):
         caption("summary", tmp_path, "x", "full")
 
 
+def test_a_dataset_may_have_underscores():
+    names = ("my", "my_shop")
+    assert "my_shop" in caption("deployer_my_shop", REPORT, "x", "own", names)
+    assert "my_shop" not in caption("deployer_my", REPORT, "x", "own", names)
+
+
 def run_page(folder, *arguments):
     command = [sys.executable, str(ROOT / "src/page.py"), *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

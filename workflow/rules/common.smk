@@ -32,6 +32,7 @@ from tcmbench.config.titles import titles
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import in_folder
 from tcmbench.losses import available_losses
+from tcmbench.photos.plan import planned
 from tcmbench.preparation.job import cache_of
 from tcmbench.preparation.space import archive_bytes, published_bytes, view_bytes
 from tcmbench.preparation.store import folder_name
@@ -46,6 +47,17 @@ try:
     whole = check(config, datasets.names(), available_losses())
     config = narrowed(whole, datasets.names())
     RUNS = runs(config)
+    SUITE = config["suite"]
+    GRID = config["suites"][SUITE]
+    SCALE = GRID["scale"]
+    # Images of one's own are hashed here, where new or changed: nothing else says what is to do.
+    PHOTOS = {
+        name: planned(config["datasets"][name], Path(f"results/data/own/{name}"))
+        for name in whole["suites"][SUITE]["datasets"]
+        if SCALE == "own"
+    }
+    for name, plan in PHOTOS.items():
+        config["datasets"][name]["sizes"] = plan.listing.sizes
     # What a selection leaves out is shown where it is done, and never made.
     BESIDE = finished(whole, runs(whole), set(RUNS)) if is_narrowed(config) else []
     TRAIN_CONFIGS = {run: train_config(config, run) for run in RUNS}
@@ -56,14 +68,13 @@ DATASETS = {name: datasets.load(name) for name in datasets.names()}
 MINIATURES = [
     name for name in DATASETS if (SRC / f"tcmbench/miniatures/{name}.py").exists()
 ]
-SUITE = config["suite"]
 EVALUATIONS = evaluations(config)
 FURTHER = [name for name in EVALUATIONS if name != MAIN]
-GRID = config["suites"][SUITE]
-SCALE = GRID["scale"]
 FULL = SCALE == "full"
 VALIDATED = "validation" in GRID
-ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and FULL)
+# Work for a GPU, or for all cores of a processor.
+LARGE = SCALE != "miniature"
+ON_GPU = config["device"] == "cuda" or (config["device"] == "auto" and LARGE)
 DEVICE = "cuda" if ON_GPU else "cpu"
 # Rule files of the user's own are relative to the working directory, `include` to this file.
 CUSTOM_RULES = [str(Path(name).absolute()) for name in config["custom_rules"]]
@@ -108,7 +119,7 @@ def threads(on_gpu):
 
     def of_job(wildcards):
         limit = workflow.global_resources.get("gpu")
-        return machine.threads(FULL, on_gpu, None if limit is None else limit.value)
+        return machine.threads(LARGE, on_gpu, None if limit is None else limit.value)
 
     return of_job
 

@@ -1,4 +1,4 @@
-# Archives -> verified archives -> images and manifests.
+# Archives -> verified archives -> images and manifests; images of one's own -> manifests alone.
 # Inputs: none at full scale; what the miniature rules render at miniature scale.
 # Outputs: results/data/{scale}/{dataset}/{archives/*.verified.json,train.csv,test.csv,manifest.json}
 # and, of a fold of the training classes, {dataset}~fold=1of4/{train.csv,validation.csv,manifest.json}
@@ -91,6 +91,8 @@ rule prepare:
         "results/data/{scale}/{dataset}/logs/prepare.log",
     benchmark:
         "results/data/{scale}/{dataset}/logs/prepare.benchmark.tsv"
+    wildcard_constraints:
+        dataset="[^/~]+",
     conda:
         "../../envs/data.yaml"
     threads: threads(on_gpu=False)
@@ -140,3 +142,34 @@ rule fold:
     shell:
         "python {input.script:q} --manifest {input.train:q} --fold {wildcards.number}"
         " --of {wildcards.folds} --out {params.folder} > {log} 2>&1"
+
+
+# One job a half, each with hashes of its own: a changed test image re-runs no training. Both check
+# all pictures, to name all that cannot be decoded; what one has decoded the other does not.
+rule check_photos:
+    input:
+        skip=skip_list,
+        script=script("photos.py"),
+        code=code("photos.py"),
+    output:
+        "results/data/own/{dataset}/{half}.csv",
+    log:
+        "results/data/own/{dataset}/logs/{half}.log",
+    benchmark:
+        "results/data/own/{dataset}/logs/{half}.benchmark.tsv"
+    wildcard_constraints:
+        dataset="[^/~]+",
+        half="train|test",
+    conda:
+        "../../envs/data.yaml"
+    threads: threads(on_gpu=False)
+    resources:
+        mem_mb=4000,
+        runtime=720,
+    params:
+        hashes=photos_hashes,
+        options=photos_options,
+        folder=subpath(output[0], parent=True),
+    shell:
+        "python {input.script:q} --name {wildcards.dataset} {params.options} --threads {threads}"
+        " --half {wildcards.half} --out {params.folder} > {log} 2>&1"

@@ -2,7 +2,8 @@
 # Inputs: model.safetensors, run.json, the manifest of what is scored.
 # Outputs: results/data/{scale}/{dataset}/views/{resize}_{crop}.{npy,json}; embeddings.npz
 
-EMBED_SOURCES = code("embed.py")
+# A run's test images are listed by its manifest.
+EMBED_SOURCES = code("embed.py", skip=["photos"])
 
 
 rule evaluation_view:
@@ -54,8 +55,8 @@ rule embed:
     threads: THREADS
     resources:
         gpu=int(ON_GPU),
-        mem_mb=16000 if FULL else 1500,
-        runtime=240 if FULL else 10,
+        mem_mb=16000 if LARGE else 1500,
+        runtime=240 if LARGE else 10,
         device=DEVICE,
     params:
         packages=packages(),

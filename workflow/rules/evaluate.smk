@@ -24,8 +24,8 @@ rule evaluate:
     threads: THREADS
     resources:
         gpu=int(ON_GPU),
-        mem_mb=8000 if FULL else 1500,
-        runtime=120 if FULL else 10,
+        mem_mb=8000 if LARGE else 1500,
+        runtime=120 if LARGE else 10,
         device=DEVICE,
     params:
         far=EVALUATIONS[MAIN]["far_range"],

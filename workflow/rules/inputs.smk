@@ -15,7 +15,10 @@ def archive_names(dataset):
 
 def data_folder(wildcards):
     """Where a dataset's images lie, perhaps outside and shared."""
-    return f"{config['data_root']}/{SCALE}/{folds.plain(wildcards.dataset)}"
+    dataset = folds.plain(wildcards.dataset)
+    if dataset in PHOTOS:
+        return str(PHOTOS[dataset].listing.images)
+    return f"{config['data_root']}/{SCALE}/{dataset}"
 
 
 def archive_folder(wildcards):
@@ -107,6 +110,25 @@ def unpacked_mb(wildcards):
 def prepare_sources(wildcards):
     """What reads a dataset: the command's modules and the dataset's own file."""
     return code("prepare.py") + code(f"tcmbench/datasets/{wildcards.dataset}.py")
+
+
+def photos_options(wildcards):
+    """Where images of one's own lie, and which classes are trained on."""
+    entry = config["datasets"][wildcards.dataset]
+    keys = ("folder", "table", "images", "train_share", "split_seed")
+    options = {key: entry[key] for key in keys if key in entry}
+    if skip := skip_list(wildcards):
+        options["skip_unreadable"] = skip
+    return " ".join(
+        f"--{key.replace('_', '-')} {shlex.quote(str(value))}"
+        for key, value in options.items()
+    )
+
+
+def photos_hashes(wildcards):
+    """What the pictures of a half are: others are to be checked."""
+    plan = PHOTOS[wildcards.dataset]
+    return plan.train if wildcards.half == "train" else plan.test
 
 
 # Weights and training

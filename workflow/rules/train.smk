@@ -44,8 +44,8 @@ for LOSS, ENTRY in config["losses"].items():
         threads: THREADS
         resources:
             gpu=int(ON_GPU),
-            mem_mb=32000 if FULL else 1500,
-            runtime=1440 if FULL else 30,
+            mem_mb=32000 if LARGE else 1500,
+            runtime=1440 if LARGE else 30,
             device=DEVICE,
             # Not a parameter: how a training is watched changes no result, so it re-runs nothing.
             watching=watch_options(config),

@@ -7,6 +7,7 @@ from tcmbench.claims import comparisons, cost, inflection
 from tcmbench.claims.claim import DOES_NOT_APPLY, Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
 from tcmbench.common.files import atomic_path, write_json
+from tcmbench.config.own import OWN
 from tcmbench.tables.completeness import Whole, shortfall
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
 from tcmbench.tables.reading import read_frame, require
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ["dataset", "backbone", "loss"]
-ON_MINIATURES = "these are miniatures, which say nothing about the paper's datasets"
+# Why the claims do not apply, by scale.
+ELSEWHERE = {
+    MINIATURE: "these are miniatures, which say nothing about the paper's datasets",
+    OWN: "these are images of one's own, which say nothing about the paper's datasets",
+}
 NEEDS_PARETO = "needs the Pareto suite: two backbones, five losses, several batch sizes"
 
 
@@ -53,8 +58,8 @@ def judged(
     """Return the entries of claims.json.
 
     At full scale the paper's sixteen cells count and rows beyond them do not; until all are there
-    every verdict on them is `not run`. On miniatures all rows are counted, and the claims do not
-    apply.
+    every verdict on them is `not run`. On miniatures and on images of one's own all rows are
+    counted, and the claims do not apply.
 
     Args:
         frame: a `comparisons_frame`.
@@ -62,31 +67,31 @@ def judged(
         pareto: the `runs_frame` of the Pareto suite.
         whole: what the suite consists of; until all is there, no claim is judged.
     """
-    part = shortfall(frame["n_seeds"].tolist(), whole) if whole else ""
-    obstacle = f"only {part} of the suite" if part else ""
-    if not _miniature(frame):
+    elsewhere = _elsewhere(frame)
+    if not elsewhere:
         frame, runs = _in_grid(frame), _in_grid(runs)
     about_table = [*comparisons.findings(frame), cost.finding(runs)]
+    part = shortfall(frame["n_seeds"].tolist(), whole) if whole and len(frame) else ""
+    obstacle = f"only {part} of the suite" if part else ""
     missing = _missing(frame) or obstacle
-    entries = [_entry(*pair, missing, _miniature(frame)) for pair in about_table]
-    small = pareto is not None and _miniature(pareto)
-    return entries + [
-        _entry(*pair, obstacle if pareto is not None else NEEDS_PARETO, small)
-        for pair in inflection.findings(pareto)
-    ]
+    entries = [_entry(*pair, missing, elsewhere) for pair in about_table]
+    if pareto is None:
+        return entries + [entry(*pair, NEEDS_PARETO) for pair in inflection.findings(None)]
+    elsewhere = _elsewhere(pareto)
+    return entries + [_entry(*pair, obstacle, elsewhere) for pair in inflection.findings(pareto)]
 
 
-def _entry(claim: Claim, finding: Finding, missing: str, miniature: bool) -> dict[str, Any]:
-    if miniature:
-        return entry(claim, finding, ON_MINIATURES, DOES_NOT_APPLY)
-    obstacle = missing
+def _entry(claim: Claim, finding: Finding, obstacle: str, elsewhere: str) -> dict[str, Any]:
+    if elsewhere:
+        return entry(claim, finding, elsewhere, DOES_NOT_APPLY)
     if not obstacle and finding.n == 0:
         obstacle = "the runs did not record what it needs"
     return entry(claim, finding, obstacle)
 
 
-def _miniature(frame: "pd.DataFrame") -> bool:
-    return bool((frame["scale"] == MINIATURE).any())
+def _elsewhere(frame: "pd.DataFrame") -> str:
+    """Say why a table is not about the paper's datasets; nothing where it is."""
+    return next((why for scale, why in ELSEWHERE.items() if (frame["scale"] == scale).any()), "")
 
 
 def _in_grid(frame: "pd.DataFrame") -> "pd.DataFrame":

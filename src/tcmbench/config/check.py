@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from tcmbench.common.errors import UserError
 from tcmbench.config import folds
 from tcmbench.config.evaluations import check_evaluations
+from tcmbench.config.fitting import fitted
+from tcmbench.config.own import images_folder
 from tcmbench.config.references import check_names, listed
 from tcmbench.config.schema import Config, settings, validated
 from tcmbench.config.selection import check_unique, losses_of, narrowed
@@ -104,6 +106,9 @@ def runs(config: Config, suite: str | None = None) -> list[Run]:
 def train_config(config: Config, run: Run) -> Config:
     """Return all that decides a run's weights, as `src/train.py --config` takes it.
 
+    On images of one's own the recipe is fitted to the `sizes` of their entry, if it has them, see
+    `tcmbench.photos.plan.with_sizes`.
+
     Raises:
         UserError: a setting that no matching recipe gives.
     """
@@ -113,7 +118,6 @@ def train_config(config: Config, run: Run) -> Config:
     name, point = parsed(run.loss)
     loss = config["losses"][name]
     regularizer = usual(config) | of_regularizer(point)
-    images = f"{grid['scale']}/{folds.plain(run.dataset)}"
     pretrained = backbone["weights"] != "none"
     return {
         "dataset": run.dataset,
@@ -122,7 +126,7 @@ def train_config(config: Config, run: Run) -> Config:
         "scale": grid["scale"],
         "seed": run.seed,
         "manifest": f"results/data/{grid['scale']}/{run.dataset}/train.csv",
-        "images": f"{config['data_root']}/{images}",
+        "images": _images(config, folds.plain(run.dataset), grid["scale"]),
         "weights": f"results/weights/{run.backbone}.safetensors" if pretrained else None,
         "model": {
             "timm": backbone["timm"],
@@ -167,8 +171,17 @@ def _at(config: Config, run: Run, point: Point, scale: str) -> Run:
     return replace(run, loss=named(run.loss, changed))
 
 
+def _images(config: Config, dataset: str, scale: str) -> str:
+    """Return the folder that the paths of a manifest start from."""
+    own = config["datasets"].get(dataset)
+    return str(images_folder(own)) if own else f"{config['data_root']}/{scale}/{dataset}"
+
+
 def _recipe(config: Config, run: Run, scale: str) -> Config:
-    """Merge the recipes that match a run, the later ones on top, and its swept settings."""
+    """Merge the recipes that match a run, the later ones on top, and its swept settings.
+
+    For images of one's own they are fitted to the classes, but for what is swept.
+    """
     merged = _merged(config, run, scale)
     missing = sorted(set(settings()) - set(merged))
     if missing:
@@ -176,7 +189,10 @@ def _recipe(config: Config, run: Run, scale: str) -> Config:
             f"no recipe in config.yaml sets '{missing[0]}' for {run.dataset}, {run.backbone}, "
             f"{run.loss}; add it under 'recipes'"
         )
-    fold = folds.parsed(run.dataset)[1]
+    dataset, fold = folds.parsed(run.dataset)
+    sizes = config["datasets"].get(dataset, {}).get("sizes")
+    if sizes is not None:
+        merged = merged | fitted(merged, sizes) | of_recipe(parsed(run.loss)[1])
     return merged | _smaller(merged, fold) if fold else merged
 
 

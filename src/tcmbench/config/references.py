@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from tcmbench.common.errors import UserError, nearest
+from tcmbench.config.own import OWN, check_entry, check_scale
 from tcmbench.config.schema import Config, load_schema, settings
 from tcmbench.config.sweeps import REGULARIZER, leaf
 
@@ -16,9 +17,12 @@ def check_names(config: Config, datasets: Collection[str], losses: Collection[st
         losses: names of the losses that have a file in the library.
 
     Raises:
-        UserError: nothing answers to a name, or a setting cannot have a value of its sweep.
+        UserError: nothing answers to a name, two datasets answer to it, or a setting cannot have a
+            value of its sweep.
     """
-    suites = config["suites"]
+    suites, own = config["suites"], config["datasets"]
+    for name, entry in own.items():
+        check_entry(name, entry, datasets)
     _known("suite", [config["suite"]], suites)
     for name, loss in config["losses"].items():
         _known(f"losses.{name}.suites", loss.get("suites", []), suites)
@@ -29,14 +33,15 @@ def check_names(config: Config, datasets: Collection[str], losses: Collection[st
         if not {"file", "class"} & set(loss) and loss["rule"] == "generated":
             _known("losses", [name], losses)
     for name, suite in suites.items():
-        _known(f"suites.{name}.datasets", suite["datasets"], datasets)
+        _known(f"suites.{name}.datasets", suite["datasets"], (*datasets, *own))
+        check_scale(name, suite, own)
         _known(f"suites.{name}.backbones", suite["backbones"], config["backbones"])
         _known(f"suites.{name}.losses", suite.get("losses", []), config["losses"])
         _check_sweep(f"suites.{name}.sweep", suite["sweep"])
     _known("layouts", config["layouts"], datasets)
     known = {
-        "scale": ("full", "miniature"),
-        "dataset": datasets,
+        "scale": ("full", "miniature", OWN),
+        "dataset": (*datasets, *own),
         "backbone": config["backbones"],
         "loss": config["losses"],
     }

@@ -75,7 +75,7 @@ def check_unique(config: Config, datasets: Collection[str]) -> None:
 
 def _known(config: Config, datasets: Collection[str]) -> dict[str, Collection[str]]:
     return {
-        "datasets": datasets,
+        "datasets": [*datasets, *config["datasets"]],
         "backbones": config["backbones"],
         "losses": config["losses"],
         "variants": VARIANTS,

@@ -5,7 +5,7 @@ official code. Normalisation happens on the device, see `normalize`.
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,25 +72,30 @@ class TrainingView(Dataset[Tensor]):
         return pixels
 
 
-class EvaluationView(Dataset[Tensor]):
-    """Short side resized, centre cropped: `view[i]` -> uint8 [3, crop, crop]."""
+class FixedView(Dataset[Tensor]):
+    """Images by a transform without chance: `view[i]` -> what it makes of the i-th."""
 
-    def __init__(self, paths: Sequence[Path], spec: ViewSpec) -> None:
+    def __init__(self, paths: Sequence[Path], transform: Callable[[Image.Image], Tensor]) -> None:
         self.paths = paths
-        self.transform = transforms.Compose(
-            [
-                transforms.Resize(spec.resize),
-                transforms.CenterCrop(spec.crop),
-                transforms.PILToTensor(),
-            ]
-        )
+        self.transform = transform
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        pixels: Tensor = self.transform(load_rgb(self.paths[index]))
-        return pixels
+        return self.transform(load_rgb(self.paths[index]))
+
+
+class EvaluationView(FixedView):
+    """Short side resized, centre cropped: `view[i]` -> uint8 [3, crop, crop]."""
+
+    def __init__(self, paths: Sequence[Path], spec: ViewSpec) -> None:
+        steps = (
+            transforms.Resize(spec.resize),
+            transforms.CenterCrop(spec.crop),
+            transforms.PILToTensor(),
+        )
+        super().__init__(paths, transforms.Compose(steps))
 
 
 def load_batches(

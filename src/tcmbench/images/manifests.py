@@ -1,9 +1,11 @@
 """The table of images that every later stage reads: one row an image, with its class."""
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from tcmbench.common.errors import UserError
 
@@ -17,6 +19,13 @@ class Item:
     path: str
     label: int
     class_name: str
+
+
+class Hashes(Protocol):
+    """Hashes of images by their paths."""
+
+    def __getitem__(self, path: str, /) -> str:
+        """Return the SHA-256 of an image."""
 
 
 def read_manifest(path: Path | str) -> list[Item]:
@@ -42,11 +51,18 @@ def read_manifest(path: Path | str) -> list[Item]:
 
 def write_manifest(path: Path, items: Iterable[Item]) -> None:
     """Write items sorted by label and path, so that equal content makes equal bytes."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for item in sorted(items, key=lambda item: (item.label, item.path)):
-            writer.writerow((item.path, item.label, item.class_name))
+    path.write_text(manifest_text(items), encoding="utf-8", newline="")
+
+
+def manifest_text(items: Iterable[Item], hashes: Hashes | None = None) -> str:
+    """Return what `write_manifest` writes, with a column `sha256` where hashes are given."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS if hashes is None else (*COLUMNS, "sha256"))
+    for item in sorted(items, key=lambda item: (item.label, item.path)):
+        row = (item.path, item.label, item.class_name)
+        writer.writerow(row if hashes is None else (*row, hashes[item.path]))
+    return text.getvalue()
 
 
 def _rows(path: Path | str, table: "csv.DictReader[str]") -> list[Item]:

@@ -29,15 +29,31 @@ def cut(timm_name: str, model_args: dict[str, Any], path: Path) -> nn.Module:
     Raises:
         UserError: the file does not hold the network's weights; the message says what differs.
     """
-    import timm
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    backbone: nn.Module = create_backbone(timm_name, model_args)
     try:
         tensors = load_file(path)
     except SafetensorError as error:
         raise _refused(path, timm_name, shorten(str(error), 200), "fetch it again") from None
+    return loaded(timm_name, model_args, tensors, path)
+
+
+def loaded(timm_name: str, model_args: dict[str, Any], tensors: Tensors, path: Path) -> nn.Module:
+    """Load tensors into a network and return it without the classifier.
+
+    Args:
+        timm_name: timm model name.
+        model_args: further arguments of `timm.create_model`.
+        tensors: by their names in the network.
+        path: file that they are from, for the message.
+
+    Raises:
+        UserError: they are not the network's weights; the message says what differs.
+    """
+    import timm
+
+    backbone: nn.Module = create_backbone(timm_name, model_args)
     try:
         whole = _loaded(timm_name, model_args, tensors)
     except (RuntimeError, KeyError) as error:

@@ -8,6 +8,7 @@ import io
 import os
 import re
 from base64 import b64encode
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,12 @@ DENSITY, ENLARGED = 200 / 96, 1.4
 
 
 def index_figures(
-    folder: Path, captions: Path, suite: str, scale: str, beside: Path
+    folder: Path,
+    captions: Path,
+    suite: str,
+    scale: str,
+    beside: Path,
+    datasets: Collection[str] = DATASETS,
 ) -> list[dict[str, Any]]:
     """Return the figures that are in `folder`, in the order of `KINDS`, as their template prints.
 
@@ -49,8 +55,9 @@ def index_figures(
         folder: figures of the suite, as `src/figures.py` writes them.
         captions: folder with one .rst a figure.
         suite: its name.
-        scale: `full` or `miniature`, for the names of datasets.
+        scale: `full`, `miniature` or `own`, for the titles of datasets.
         beside: folder of the page, from which the vector graphics are linked.
+        datasets: names that figures may have behind their kind.
 
     Raises:
         UserError: a figure without its .png, or without a caption.
@@ -63,7 +70,7 @@ def index_figures(
         figures = [
             {
                 "name": name,
-                "caption": caption(name, captions, suite, scale),
+                "caption": caption(name, captions, suite, scale, datasets),
                 "images": _images(folder / name, beside),
             }
             for name in chosen
@@ -73,7 +80,9 @@ def index_figures(
     return kinds
 
 
-def caption(name: str, captions: Path, suite: str, scale: str) -> str:
+def caption(
+    name: str, captions: Path, suite: str, scale: str, datasets: Collection[str] = DATASETS
+) -> str:
     """Return the caption of a figure as plain text, its placeholders filled in.
 
     Raises:
@@ -83,7 +92,7 @@ def caption(name: str, captions: Path, suite: str, scale: str) -> str:
     path = captions / f"{kind}.rst"
     known = {
         'config["suite"]': suite,
-        "wildcards.dataset": dataset_title(rest.partition("_")[0], scale),
+        "wildcards.dataset": dataset_title(_dataset(rest, datasets), scale),
     }
     try:
         text = path.read_text(encoding="utf-8")
@@ -93,6 +102,12 @@ def caption(name: str, captions: Path, suite: str, scale: str) -> str:
     except KeyError as error:
         raise UserError(f"{path} asks for {error}; a caption may name suite and dataset") from None
     return " ".join(filled.split())
+
+
+def _dataset(rest: str, datasets: Collection[str]) -> str:
+    """Return the dataset that the rest of a figure's name begins with; it may hold underscores."""
+    found = [name for name in datasets if f"{rest}_".startswith(f"{name}_")]
+    return max(found, key=len, default=rest)
 
 
 def _order(name: str) -> tuple[int, str]:

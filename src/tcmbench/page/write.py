@@ -155,7 +155,9 @@ def _figures(
 ) -> list[dict[str, Any]]:
     if not (material.figures and material.captions):
         return []
-    return index_figures(material.figures, material.captions, suite, runs[0].scale, out.parent)
+    datasets = {run.run.dataset for run in runs}
+    scale = runs[0].scale
+    return index_figures(material.figures, material.captions, suite, scale, out.parent, datasets)
 
 
 def _contributed(folder: Path | None, comparisons: Sequence[Comparison]) -> dict[str, Any] | None:

@@ -21,8 +21,9 @@ from tcmbench.preflight.rows import Row
 from tcmbench.preflight.steps import Steps
 from tcmbench.training.settings import Settings
 
-# Of most published images, or of a miniature's; distinct ones among the copies.
-PIXELS = {"full": (500, 375), "miniature": (64, 48)}
+# Of most published images, or of a miniature's; distinct ones among the copies. One's own may be
+# larger, and take longer to decode.
+PIXELS = {"full": (500, 375), "own": (500, 375), "miniature": (64, 48)}
 DISTINCT = 64
 ROUNDS, STEPS = 2, 2
 # Test images of a miniature, about.

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tcmbench.config.own import OWN
 from tcmbench.statistics import RESAMPLES
 from tcmbench.tables.completeness import Whole, shortfall
+from tcmbench.tables.fitting import fitting
 from tcmbench.tables.intervals import NO_INTERVAL, OVER_CLASSES, OVER_SEEDS
 from tcmbench.tables.names import MINIATURE, OTHER_DATASETS, backbone_title, dataset_title
 from tcmbench.tables.overall import overall
@@ -33,6 +35,8 @@ TUNED = (
     "Margins: chosen for each dataset, backbone and loss on folds of its training classes, not the "
     "paper's; those of each row stand in {}."
 )
+# Networks of config.yaml that are pretrained here, whatever they are trained on.
+SMALL = ("test_resnet", "test_vit")
 # Images that are named one by one.
 NAMED = 20
 # By how much a precision of training moves cosine similarities: the largest of
@@ -74,6 +78,7 @@ def table_notes(
         f"Suite {suite}{evaluation}, scale {first.scale}; comparisons: {len(comparisons)}; "
         f"seeds: {', '.join(map(str, seeds))}.",
         *([MINIATURES] if first.scale == MINIATURE else []),
+        *(fitting(runs) if first.scale == OWN else []),
         _protocol(runs),
         *([TUNED.format(tuned)] if tuned else []),
         "Change: +TCM minus base, of the same seed, rounded after the subtraction; R@1 in "
@@ -126,11 +131,12 @@ def _stored(image_cache: dict[str, Any] | None) -> list[str]:
 
 def _left_out(runs: Sequence[MeasuredRun]) -> list[str]:
     """Name the images that a dataset was used without."""
+    own = any(run.scale == OWN for run in runs)
     found = {
         dataset_title(run.run.dataset, run.scale): run.left_out for run in runs if run.left_out
     }
     return [
-        f"{name}: {len(paths)} of the published images cannot be decoded and "
+        f"{name}: {len(paths)} of {'the' if own else 'the published'} images cannot be decoded and "
         f"{'was' if len(paths) == 1 else 'were'} left out: {', '.join(paths[:NAMED])}"
         f"{' and others' if len(paths) > NAMED else ''}."
         for name, paths in sorted(found.items())
@@ -182,7 +188,9 @@ def _networks(runs: Iterable[MeasuredRun]) -> str:
     names, precisions, scales = set(), set(), set()
     for run in runs:
         config = run.record.get("config", {})
-        names.add(config.get("model", {}).get("timm", run.run.backbone))
+        name = config.get("model", {}).get("timm", run.run.backbone)
+        small = run.scale == OWN and config.get("weights") and run.run.backbone in SMALL
+        names.add(f"{name} (pretrained by the suite on digits)" if small else name)
         precisions.add(run.record.get("precision", "not recorded"))
         scales.add(run.scale)
     own = " (these networks, pretrained by the suite on digits)" if MINIATURE in scales else ""

@@ -58,7 +58,7 @@ class MeasuredRun:
 
     @property
     def scale(self) -> str:
-        """Return `full` or `miniature`."""
+        """Return `full`, `miniature` or `own`."""
         return str(self.record.get("config", {}).get("scale", "full"))
 
     @property

@@ -16,7 +16,7 @@ from tcmbench.training.scaling import SKIPPED
 from tcmbench.training.settings import Settings
 
 # Of manifest.json, what decides which pixels and labels a training saw.
-NOTED = ("layout", "image_cache", "archives", "unreadable")
+NOTED = ("layout", "image_cache", "archives", "unreadable", "split")
 
 
 def describe(
