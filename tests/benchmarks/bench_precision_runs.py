@@ -1,8 +1,10 @@
 """R@1 and OPIS of the quick suite's trainings in each precision, computed as a GPU computes it.
 
-    snakemake --cores all --config suite=quick     # the data and the start weights
+    snakemake --cores all --config suite=quick --until prepare weights
     python tests/benchmarks/bench_precision_runs.py
 
+The first makes what trainings start from. The second makes all 224 of them, four data sets, two
+networks, two losses, base and +TCM in seven ways, one by one; stopped, it goes on with `--go-on`.
 Two float32 trainings more say what a difference means: one that differs in rounding alone (its
 batches in two halves), and one with another seed.
 """
