@@ -111,7 +111,8 @@ def rejected(random, base, tcm):
     """The percentile and the BCa interval of the change of OPIS."""
 
     def change(counts):
-        return Curves(tcm, EPSILON).opis(counts).value - Curves(base, EPSILON).opis(counts).value
+        after, before = (Curves(side, EPSILON).drawn(counts).opis() for side in (tcm, base))
+        return after.value - before.value
 
     count = len(base)
     measured = change(np.ones((1, count)))

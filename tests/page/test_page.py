@@ -255,8 +255,9 @@ def test_pixels_are_those_of_the_print_and_the_smaller_copy(tmp_path):
     waves = np.add.outer(np.sin(np.arange(300) / 40), np.cos(np.arange(400) / 30))
     photograph = 128 + 40 * waves[..., None] + random.normal(0, 4, (300, 400, 3))
     for pixels, exact in ((lines, True), (photograph.astype(np.uint8), False)):
-        image = Image.fromarray(pixels)
-        content = pictures._webp(image)
+        image, stored = Image.fromarray(pixels), tmp_path / "stored.png"
+        image.save(stored)
+        content = pictures._webp(image, stored)
         found = np.asarray(Image.open(io.BytesIO(content)).convert("RGB")).astype(int)
         error = np.abs(found - pixels)
         assert (error.max() == 0) == exact

@@ -192,6 +192,18 @@ def test_one_class_and_one_comparison(tmp_path):
     assert len(thin_lines(left).get_segments()) == 1
 
 
+def test_a_figure_is_drawn_once_a_format_and_once_to_arrange_it(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    drawn = []
+    draw = Figure.draw
+    monkeypatch.setattr(Figure, "draw", lambda *given: (drawn.append(1), draw(*given))[1])
+    figure = Figure(layout="constrained")
+    figure.subplots().plot([0, 1])
+    style.save(figure, tmp_path, "figure")
+    assert len(drawn) == 1 + len(list(tmp_path.glob("figure.*"))) == 4
+
+
 def test_lowest_common_seed_is_drawn(tmp_path):
     folders = [*write_curves(tmp_path, seed=3), *write_curves(tmp_path, seed=1)]
     folders += [write_curves(tmp_path, seed=0)[0]]

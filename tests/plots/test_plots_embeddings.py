@@ -235,12 +235,28 @@ def test_many_rows_are_searched_without_a_copy_of_them_all(tmp_path):
     rows = np.random.default_rng(3).normal(size=(50_000, 32)).astype(np.float32)
     one = embedded(tmp_path, rows, np.zeros(len(rows)))
     tracemalloc.start()
-    distances = one.distances(20_000)
+    near, distances = one.within(20_000, 1.2)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < rows.nbytes
     unit = rows / np.linalg.norm(rows.astype(np.float64), axis=1, keepdims=True)
-    np.testing.assert_allclose(distances, np.linalg.norm(unit - unit[20_000], axis=1), atol=1e-12)
+    wanted = np.linalg.norm(unit - unit[20_000], axis=1)
+    assert near.tolist() == np.flatnonzero(wanted <= 1.2).tolist()
+    assert 1_000 < len(near) < 40_000
+    np.testing.assert_allclose(distances, wanted[near], atol=1e-12)
+
+
+def test_no_row_at_the_threshold_is_lost_to_single_precision(tmp_path):
+    """Long rows of one large common part, where rounding in float32 is worst."""
+    random = np.random.default_rng(4)
+    rows = (30 + random.normal(size=(300, 2_048))).astype(np.float32)
+    one = embedded(tmp_path, rows, np.zeros(len(rows)))
+    unit = rows.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    distances = np.linalg.norm(unit - unit[0], axis=1)
+    for threshold in np.sort(distances)[[0, 1, 150, 299]]:
+        near, _ = one.within(0, float(threshold) + 1e-12)
+        assert near.tolist() == np.flatnonzero(distances <= threshold + 1e-12).tolist()
 
 
 def test_search_is_faiss_range_search(tmp_path):

@@ -66,9 +66,9 @@ def test_counted_classes_are_resampled_classes(counts, seed, epsilon):
     written_out = np.repeat(utility, counts, axis=0)
     estimates = Curves(utility, epsilon)
     row = np.array([counts], dtype=float)
-    assert estimates.opis(row).value[0] == pytest.approx(slow_opis(written_out), abs=1e-14)
+    assert estimates.drawn(row).opis().value[0] == pytest.approx(slow_opis(written_out), abs=1e-14)
     wanted = slow_epsilon_opis(written_out, epsilon)
-    assert estimates.epsilon_opis(row).value[0] == pytest.approx(wanted, abs=1e-14)
+    assert estimates.drawn(row).epsilon_opis().value[0] == pytest.approx(wanted, abs=1e-14)
 
 
 def test_all_classes_once_is_what_the_metrics_say():
@@ -78,8 +78,10 @@ def test_all_classes_once_is_what_the_metrics_say():
     result = measure_opis(embeddings, labels, epsilon=0.2)
     ones = np.ones((1, 40))
     estimates = Curves(result.utility, 0.2)
-    assert estimates.opis(ones).value[0] == pytest.approx(result.opis, rel=1e-12)
-    assert estimates.epsilon_opis(ones).value[0] == pytest.approx(result.epsilon_opis, rel=1e-12)
+    assert estimates.drawn(ones).opis().value[0] == pytest.approx(result.opis, rel=1e-12)
+    assert estimates.drawn(ones).epsilon_opis().value[0] == pytest.approx(
+        result.epsilon_opis, rel=1e-12
+    )
 
 
 def estimators(seed):
@@ -88,11 +90,13 @@ def estimators(seed):
     images = np.random.default_rng(seed).integers(2, 9, 12).astype(float)
     hits = images * np.random.default_rng(seed + 1).random(12)
     return {
-        "opis": without.opis,
-        "epsilon": without.epsilon_opis,
+        "opis": lambda counts: without.drawn(counts).opis(),
+        "epsilon": lambda counts: without.drawn(counts).epsilon_opis(),
         "share": lambda counts: share(counts, hits, images),
-        "difference": lambda counts: added.opis(counts) - without.opis(counts),
-        "log ratio": lambda counts: added.opis(counts).log() - without.opis(counts).log(),
+        "difference": lambda counts: added.drawn(counts).opis() - without.drawn(counts).opis(),
+        "log ratio": lambda counts: (
+            added.drawn(counts).opis().log() - without.drawn(counts).opis().log()
+        ),
     }
 
 
@@ -193,6 +197,7 @@ def test_same_interval_each_time_and_in_any_block(monkeypatch):
     first = opis_intervals(base, tcm, 0.1, 400)
     assert opis_intervals(base, tcm, 0.1, 400) == first
     monkeypatch.setattr(draws, "_NUMBERS_AT_ONCE", 30 * 7)
+    draws._counts.cache_clear()
     again = opis_intervals(base, tcm, 0.1, 400)
     assert {name: pytest.approx(ends, rel=1e-9) for name, ends in again.items()} == first
 

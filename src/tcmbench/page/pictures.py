@@ -37,6 +37,9 @@ VARIANTS = {"": "pair", "_base": "base", "_tcm": "tcm"}
 LARGEST_SVG = 60_000
 # Of pixels that WebP does not store smaller without loss: thin lines keep their colour.
 LOSSY: dict[str, Any] = {"quality": 60, "method": 6, "use_sharp_yuv": True}
+# A .png of this many times the lossy copy is larger without loss: to a half or a third of a .png is
+# what WebP comes to, slowly.
+TO_TRY = 4
 # Pixels of a .png for one of the page, and how much a figure may be enlarged.
 DENSITY, ENLARGED = 200 / 96, 1.4
 
@@ -136,7 +139,9 @@ def _image(stem: Path, look: str, beside: Path) -> dict[str, Any]:
     with Image.open(pixels) as image:
         width, height = (round(side / DENSITY) for side in image.size)
         small = vector.stat().st_size <= LARGEST_SVG
-        kind, content = ("svg+xml", vector.read_bytes()) if small else ("webp", _webp(image))
+        kind, content = (
+            ("svg+xml", vector.read_bytes()) if small else ("webp", _webp(image, pixels))
+        )
     return {
         "name": stem.name,
         "look": look,
@@ -148,11 +153,20 @@ def _image(stem: Path, look: str, beside: Path) -> dict[str, Any]:
     }
 
 
-def _webp(image: "Image.Image") -> bytes:
-    """Return the smaller of a lossless and a lossy copy: lines on white, and photographs."""
-    copies = []
-    for options in ({"lossless": True}, LOSSY):
-        file = io.BytesIO()
-        image.convert("RGB").save(file, "WEBP", **options)
-        copies.append(file.getvalue())
+def _webp(image: "Image.Image", stored: Path) -> bytes:
+    """Return the smaller of a lossless and a lossy copy: lines on white, and photographs.
+
+    Args:
+        image: the open file.
+        stored: its .png, whose size tells when it is not worth to try without loss.
+    """
+    copies = [_encoded(image, LOSSY)]
+    if stored.stat().st_size < TO_TRY * len(copies[0]):
+        copies.append(_encoded(image, {"lossless": True}))
     return min(copies, key=len)
+
+
+def _encoded(image: "Image.Image", options: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    image.convert("RGB").save(file, "WEBP", **options)
+    return file.getvalue()

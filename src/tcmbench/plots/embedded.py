@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # Rows that are widened to float64 at a time.
 BLOCK = 4_096
+# Of a squared distance; many times what single precision loses over thousands of dimensions.
+SLACK = 1e-3
 
 
 @dataclass(frozen=True)
@@ -28,19 +30,33 @@ class Embedded:
     labels: "NDArray[np.int64]"
     paths: "NDArray[np.str_]"
 
-    def unit(self, rows: slice = slice(None)) -> "NDArray[np.float64]":
+    def unit(self, rows: "slice | NDArray[np.int64]" = slice(None)) -> "NDArray[np.float64]":
         """Return embeddings [n, D] of unit norm."""
         unit: NDArray[np.float64] = self.stored[rows] / self.lengths[rows, None]
         return unit
 
-    def distances(self, query: int) -> "NDArray[np.float64]":
-        """Return the L2 distance [N] of each row of unit norm to one of them."""
+    def within(
+        self, query: int, distance: float
+    ) -> "tuple[NDArray[np.int64], NDArray[np.float64]]":
+        """Return the rows [n], ascending, at most `distance` from one of them, and how far [n].
+
+        Distances are L2, of unit vectors; the row is itself among the rows, at 0.
+        """
         import numpy as np
 
         wanted = self.unit(slice(query, query + 1))
-        blocks = (slice(start, start + BLOCK) for start in range(0, len(self.stored), BLOCK))
+        # One product in single precision leaves few to be measured as they should be.
+        cosines = self.stored.astype(np.float32, copy=False) @ wanted[0].astype(np.float32)
+        (near,) = np.nonzero(2 - 2 * cosines / self.lengths <= distance**2 + SLACK)
         # The difference keeps near distances exact, where 2 − 2·cosine would cancel.
-        return np.concatenate([np.linalg.norm(self.unit(b) - wanted, axis=1) for b in blocks])
+        distances = np.concatenate(
+            [
+                np.linalg.norm(self.unit(near[start : start + BLOCK]) - wanted, axis=1)
+                for start in range(0, len(near), BLOCK)
+            ]
+        )
+        inside = distances <= distance
+        return near[inside], distances[inside]
 
 
 def read_embedded(run: MeasuredRun) -> Embedded:

@@ -33,10 +33,9 @@ def search(embedded: Embedded, query: int, threshold: float) -> Found:
 
     Equal distances come in the order of rows. One query costs one pass over the embeddings.
     """
-    distances = embedded.distances(query)
-    distances[query] = np.inf
-    inside = np.flatnonzero(distances <= threshold)
-    rows = inside[np.argsort(distances[inside], kind="stable")]
+    inside, distances = embedded.within(query, threshold)
+    ranked = inside[np.argsort(distances, kind="stable")]
+    rows = ranked[ranked != query]
     same = embedded.labels == embedded.labels[query]
     return Found(query, rows, same[rows], int(same.sum()) - 1)
 

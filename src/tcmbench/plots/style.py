@@ -57,6 +57,9 @@ SETTINGS: Any = {
     # Text stays text: searchable, and editable in a vector program.
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
+    # Each figure says by itself how it is arranged.
+    "figure.autolayout": False,
+    "figure.constrained_layout.use": False,
     # Names inside an SVG are random unless salted; equal input shall give equal bytes.
     "svg.hashsalt": "tcm-bench",
 }
@@ -112,7 +115,8 @@ def save(figure: "Figure", folder: Path, name: str) -> None:
         # letters are whole pixels.
         figure.set_dpi(DPI)
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")
+        # None, not "none": with any engine left, each format draws the figure twice.
+        figure.set_layout_engine(None)
         for suffix, metadata in METADATA.items():
             with atomic_path(folder / f"{name}.{suffix}") as temporary:
                 figure.savefig(temporary, dpi=DPI, metadata=metadata)

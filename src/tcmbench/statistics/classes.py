@@ -41,11 +41,12 @@ def opis_intervals(
     without, added = Curves(base, epsilon), Curves(tcm, epsilon)
 
     def changes(counts: Array) -> dict[str, Estimate]:
-        before, after = without.opis(counts), added.opis(counts)
+        base, tcm = without.drawn(counts), added.drawn(counts)
+        before, after = base.opis(), tcm.opis()
         return {
             "opis_delta": after - before,
             "opis_delta_percent": after.log() - before.log(),
-            "epsilon_opis_delta": added.epsilon_opis(counts) - without.epsilon_opis(counts),
+            "epsilon_opis_delta": tcm.epsilon_opis() - base.epsilon_opis(),
         }
 
     intervals = bootstrap_t(changes, len(base), resamples, level)

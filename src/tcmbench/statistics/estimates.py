@@ -28,15 +28,16 @@ class Estimate:
     def log(self) -> "Estimate":
         """Return the estimate of the logarithm; −∞ where the value is 0."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return Estimate(np.log(self.value), self.influence / self.value[:, None])
+            return Estimate(np.log(self.value), self.influence * (1 / self.value)[:, None])
 
     def standard_error(self, counts: Array) -> Array:
         """Return [R] the standard error when class t was drawn counts[:, t] times [R, T]."""
         classes = counts.sum(axis=1)
         # An infinite influence, of the logarithm of 0, has no error.
         with np.errstate(invalid="ignore"):
-            mean = np.einsum("rt,rt->r", counts, self.influence) / classes
-            square = np.einsum("rt,rt,rt->r", counts, self.influence, self.influence) / classes
+            weighted = counts * self.influence
+            mean = weighted.sum(axis=1) / classes
+            square = np.vecdot(weighted, self.influence) / classes
             # Rounding can push a variance of nothing below zero.
             error: Array = np.sqrt(np.maximum(square - mean**2, 0) / classes)
         return error
@@ -58,53 +59,64 @@ class Curves:
     """
 
     def __init__(self, utility: Array, epsilon: float) -> None:
-        self._utility, self._epsilon = utility, epsilon
-        self._weights = trapezoid(utility.shape[1])
-        self._square = utility**2 @ self._weights
+        self.epsilon = epsilon
+        self.weights = trapezoid(utility.shape[1])
+        # The last column is the mean square; with it, an influence is one product.
+        self.columns = np.column_stack([utility, utility**2 @ self.weights])
         # Classes are ranked by their mean utility, with ties broken as in `metrics.opis`; the order
         # is the same in every resample, and only the cut between worst and rest moves.
-        self._order = np.lexsort([*utility.T, utility @ self._weights])
-        self._rank = self._order.argsort()
+        self.order = np.lexsort([*utility.T, utility @ self.weights])
+        self.rank = self.order.argsort()
 
-    def opis(self, counts: Array) -> Estimate:
-        """Estimate OPIS, the variance of utility over classes averaged over the range.
+    def drawn(self, counts: Array) -> "Resamples":
+        """Draw class t counts[:, t] times, [R, T]; every row has the same sum."""
+        return Resamples(self, counts)
 
-        Args:
-            counts: [R, T] how often each class was drawn.
-        """
-        classes = counts.sum(axis=1)
-        mean = counts @ self._utility / classes[:, None]
-        value = counts @ self._square / classes - mean**2 @ self._weights
+
+class Resamples:
+    """The curves of drawn classes, added up once for both estimates."""
+
+    def __init__(self, curves: Curves, counts: Array) -> None:
+        self._curves, self._counts = curves, counts
+        self._sums = counts @ curves.columns
+        self._drawn = float(counts[0].sum())
+
+    def opis(self) -> Estimate:
+        """Estimate OPIS, the variance of utility over classes averaged over the range."""
+        weights = self._curves.weights
+        mean = self._sums / self._drawn
+        value = mean[:, -1] - mean[:, :-1] ** 2 @ weights
         # Rounding leaves a trace of this size where all classes are alike.
         value = np.where(value > _TRACE, value, 0.0)
-        return Estimate(value, self._square - 2 * (mean * self._weights) @ self._utility.T)
+        return Estimate(value, self._along(-2 * mean[:, :-1] * weights, 1.0))
 
-    def epsilon_opis(self, counts: Array) -> Estimate:
-        """Estimate ε-OPIS; the max(1, round(ε T)) worst of the drawn classes are found anew.
-
-        Args:
-            counts: [R, T] how often each class was drawn; every row has the same sum.
-        """
-        drawn = round(float(counts[0].sum()))
-        worst = max(1, round(self._epsilon * drawn))
+    def epsilon_opis(self) -> Estimate:
+        """Estimate ε-OPIS; the max(1, round(ε T)) worst of the drawn classes are found anew."""
+        drawn, curves = round(self._drawn), self._curves
+        worst = max(1, round(curves.epsilon * drawn))
         if worst >= drawn:
-            return Estimate(np.zeros(len(counts)), np.zeros_like(counts))
-        low, cut = self._lowest(counts, worst)
-        gap = low / worst - (counts @ self._utility - low) / (drawn - worst)
-        along = (2 * gap * self._weights) @ self._utility.T
+            return Estimate(np.zeros(len(self._counts)), np.zeros_like(self._counts))
+        low, cut = self._lowest(worst)
+        gap = low / worst - (self._sums[:, :-1] - low) / (drawn - worst)
+        along = self._along(2 * gap * curves.weights, 0.0)
         # The class that the cut falls on decides where it lies: a class counts by its distance
         # from that one.
-        along -= np.take_along_axis(along, self._order[cut], axis=1)
-        along *= np.where(self._rank <= cut, drawn / worst, -drawn / (drawn - worst))
-        return Estimate(gap**2 @ self._weights, along)
+        along -= np.take_along_axis(along, curves.order[cut], axis=1)
+        along *= np.where(curves.rank <= cut, drawn / worst, -drawn / (drawn - worst))
+        return Estimate(gap**2 @ curves.weights, along)
 
-    def _lowest(self, counts: Array, worst: int) -> tuple[Array, NDArray[np.int64]]:
+    def _along(self, slopes: Array, of_square: float) -> Array:
+        """Follow every class [R, T] along slopes by utility [R, K] and by its mean square."""
+        slopes = np.pad(slopes, [(0, 0), (0, 1)], constant_values=of_square)
+        along: Array = slopes @ self._curves.columns.T
+        return along
+
+    def _lowest(self, worst: int) -> tuple[Array, NDArray[np.int64]]:
         """Add up the `worst` lowest of the drawn classes; return the sums and the last one's rank.
 
         Only about as many classes are looked at as that takes.
 
         Args:
-            counts: [R, T], as in `epsilon_opis`.
             worst: number of draws in the sum.
 
         Returns:
@@ -112,14 +124,14 @@ class Curves:
         """
         looked_at = worst
         while True:
-            chosen = self._order[:looked_at]
-            near = counts[:, chosen]
+            chosen = self._curves.order[:looked_at]
+            near = self._counts[:, chosen]
             reached = near.cumsum(axis=1)
             if (reached[:, -1] >= worst).all():
                 break
             looked_at += max(8, looked_at // 8)
         before = reached - near
-        low: Array = np.clip(worst - before, 0, near) @ self._utility[chosen]
+        low: Array = np.clip(worst - before, 0, near) @ self._curves.columns[chosen, :-1]
         return low, (before < worst).sum(axis=1, keepdims=True) - 1
 
 

@@ -17,13 +17,13 @@ def paired_t_interval(differences: Sequence[float], level: float = 0.95) -> tupl
         ValueError: fewer than two differences: one seed says nothing about the spread.
     """
     import numpy as np
-    from scipy import stats
+    from scipy import special
 
     count = len(differences)
     if count < 2:
         raise ValueError(f"a t-interval needs at least two differences, got {count}")
     values = np.asarray(differences, dtype=np.float64)
     centre = float(values.mean())
-    quantile = float(stats.t.ppf(0.5 + level / 2, count - 1))
+    quantile = float(special.stdtrit(count - 1, 0.5 + level / 2))
     half = quantile * float(values.std(ddof=1)) / count**0.5
     return centre - half, centre + half
