@@ -97,7 +97,9 @@ def _add_definition(root: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> None:
     """Read the embeddings, measure, and write the tables first and the metrics last."""
     from tcmbench.common.devices import claim_kind
-    from tcmbench.common.files import atomic_path, write_json
+    from tcmbench.common.files import atomic_path
+    from tcmbench.common.paths import keep_apart
+    from tcmbench.common.provenance import write_record
     from tcmbench.metrics.estimate.budget import Asked, check
     from tcmbench.metrics.io.archive import (
         read_embeddings,
@@ -110,13 +112,14 @@ def command(arguments: argparse.Namespace) -> None:
 
     if arguments.out.is_dir():
         raise UserError(f"--out {arguments.out} is a folder; name a file in it")
+    written = (arguments.out, arguments.utility, arguments.curves, arguments.classes)
+    keep_apart(written, [arguments.embeddings, arguments.labels])
     embeddings, labels = read_embeddings(arguments.embeddings, arguments.labels)
     with ExitStack() as outputs:
         # Opened before the work, so that an unwritable folder costs no computing, and renamed in
         # reverse: whoever sees the metrics finds the tables in place.
         out, utility, curves, classes = (
-            path and outputs.enter_context(atomic_path(path))
-            for path in (arguments.out, arguments.utility, arguments.curves, arguments.classes)
+            path and outputs.enter_context(atomic_path(path)) for path in written
         )
         try:
             device = claim_kind(arguments.device)
@@ -134,7 +137,7 @@ def command(arguments: argparse.Namespace) -> None:
             write_utility(utility, found.consistency)
         if classes:
             write_classes(classes, found.recall_by_class)
-        write_json(out, metrics)
+        write_record(out, metrics)
 
 
 def measure(
