@@ -50,9 +50,13 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.advisor import advise
     from tcmbench.advisor.names import class_names
     from tcmbench.advisor.text import text
+    from tcmbench.advisor.write import NAMES, write_advice
     from tcmbench.common.devices import claim_kind
+    from tcmbench.common.paths import keep_apart
     from tcmbench.metrics.io.archive import read_embeddings
 
+    written = [arguments.out / name for name in NAMES] if arguments.out else []
+    keep_apart(written, [arguments.embeddings, arguments.names])
     embeddings, labels = read_embeddings(arguments.embeddings)
     names = class_names(arguments.embeddings, labels, arguments.names)
     device = claim_kind(arguments.device)
@@ -63,8 +67,6 @@ def command(arguments: argparse.Namespace) -> None:
     except UserError as error:
         raise UserError(f"{arguments.embeddings}: {error}") from None
     if arguments.out:
-        from tcmbench.advisor.write import write_advice
-
         write_advice(advice, arguments.embeddings, arguments.out)
     sys.stdout.write(text(advice))
 

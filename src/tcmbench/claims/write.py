@@ -7,6 +7,7 @@ from tcmbench.claims import comparisons, cost, inflection
 from tcmbench.claims.claim import Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
 from tcmbench.common.files import atomic_path, write_json
+from tcmbench.common.paths import keep_apart
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
 from tcmbench.tables.reading import read_frame, require
 
@@ -27,8 +28,9 @@ def write_claims(tables: Path, out: Path, pareto: Path | None = None) -> None:
         pareto: runs.csv of the Pareto suite, where it was run.
 
     Raises:
-        UserError: a table is missing, is empty or lacks a column.
+        UserError: a table is missing, is empty, lacks a column or would be overwritten.
     """
+    keep_apart((out / f"claims{suffix}" for suffix in (".json", ".md", ".html")), [pareto])
     frame = _read(tables / "comparisons.csv", [*CELL, "scale", "opis_delta_percent_low"])
     runs = _read(tables / "runs.csv", [*CELL, "variant", "images_per_second"])
     settings = _read(pareto, [*CELL, "variant", "batch_size"]) if pareto else None
