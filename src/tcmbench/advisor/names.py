@@ -32,17 +32,23 @@ def class_names(embeddings: Path, labels: NDArray[Any], manifest: Path | None) -
             return {}
         try:
             names = archive["class_names"]
-        except ValueError:
-            raise UserError(
-                f"{embeddings}: class_names holds Python objects, which are not opened, for they "
-                "can run code; save it as text, with class_names.astype(str)"
-            ) from None
+        except Exception as error:  # a damaged file makes NumPy's reader raise almost anything
+            raise UserError(f"{embeddings}: class_names {_flaw(error)}") from None
     if names.shape != labels.shape:
         raise UserError(
             f"{embeddings}: class_names has shape {names.shape} but labels {labels.shape}; give "
             "one name a row, that of its class"
         )
     return _unique(zip(labels.tolist(), map(_text, names.tolist()), strict=True), embeddings)
+
+
+def _flaw(error: Exception) -> str:
+    if isinstance(error, ValueError) and "bject arrays" in str(error):
+        return (
+            "holds Python objects, which are not opened, for they can run code; save it as text, "
+            "with class_names.astype(str)"
+        )
+    return f"is damaged ({error}); save the file again with numpy.savez"
 
 
 def _text(name: Any) -> str:

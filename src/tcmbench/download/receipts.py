@@ -89,5 +89,5 @@ def read_receipt(folder: Path, name: str) -> Receipt | None:
     try:
         content: Any = json.loads((folder / receipt_name(name)).read_text())
         return Receipt(**content)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

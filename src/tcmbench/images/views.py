@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.format import write_array_header_1_0
+from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -80,7 +80,8 @@ def stored_batches(
     """
     record, pixels = read_json(path.with_suffix(".json")), _mapped(path)
     wanted = _identity(manifest, count, spec.resize, spec.crop)
-    differing = [key for key in wanted if record.get(key) != wanted[key]]
+    noted = record if isinstance(record, dict) else {}
+    differing = [key for key in wanted if noted.get(key) != wanted[key]]
     if differing or pixels.shape != (count, 3, spec.crop, spec.crop) or pixels.dtype != np.uint8:
         raise UserError(
             f"{path} does not hold the evaluation view of {manifest}, {spec.resize} to "
@@ -128,9 +129,10 @@ def _require_space(out: Path, size: int) -> None:
 
 def _mapped(path: Path) -> NDArray[np.uint8]:
     try:
-        pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return pixels
+        return open_memmap(path, mode="r")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; make it with src/view.py") from None
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file makes NumPy's reader raise almost anything
         raise UserError(f"{path} is damaged ({error}); make it again with src/view.py") from None

@@ -1,7 +1,5 @@
 """The files around the metrics: embeddings in (.npz or .npy), tables of classes out (.parquet)."""
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +43,9 @@ def read_embeddings(
             )
         with archive:
             return _member(path, archive, "embeddings"), _member(path, archive, "labels")
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (UserError, OSError):
+        raise
+    except Exception as error:  # a damaged file makes NumPy's reader raise almost anything
         raise UserError(
             f"{path} is not a whole .npz of plain arrays ({error}); save it again with numpy.savez"
         ) from None
@@ -64,7 +64,9 @@ def _checked_array(path: Path | str) -> NDArray[Any]:
     _refuse_foreign(path)
     try:
         return mapped_array(path)
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # as above
         if isinstance(error, ValueError):
             _refuse_objects(str(path), error)
         raise UserError(
