@@ -19,7 +19,7 @@ TWICE = "is named for two outputs; give each a name of its own"
 
 # Where no two names can meet: no input, a file that is edited in place, or folders in which what is
 # read and what is written are called differently.
-NOTHING_TO_MEET = {"check_links", "miniature", "config_table", "entries", "figures"}
+NOTHING_TO_MEET = {"check_links", "miniature", "config_table", "entries", "figures", "licences"}
 
 # By command: arguments, and the file that two of them name.
 CASES = [
