@@ -17,6 +17,7 @@ from scipy.io import savemat
 
 from tcmbench.archives import members
 from tcmbench.archives.idx import read_labels
+from tcmbench.common.errors import UserError
 from tcmbench.datasets.matlab import class_names, columns
 from tcmbench.preparation.unpack import unpack
 from tests.datasets.layouts import jpeg
@@ -93,6 +94,15 @@ def test_a_damaged_archive(name, tmp_path):
 
     assert harmless(read_all, tmp_path / name, WHOLE[name])
     run()
+
+
+def test_a_version_of_zip_that_does_not_exist_is_damage(tmp_path):
+    whole = WHOLE["stored.zip"]
+    place = whole.index(b"PK\1\2") + 6  # the version that is needed, in the first entry
+    content = whole[:place] + b"\xff\0" + whole[place + 2 :]
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(UserError, match="is truncated or damaged .zip file version 25.5"):
+        read_all(tmp_path / "a.zip")
 
 
 NAMES = st.one_of(

@@ -82,8 +82,9 @@ def restore(folder: Path, parts: Identity) -> dict[str, Any] | None:
 
 def _loaded(path: Path) -> dict[str, Any]:
     saved: Any = torch.load(path, weights_only=True, map_location="cpu")
-    parts = saved.keys() if isinstance(saved, dict) else ()
-    if not {"identity", "state"} <= set(parts) or not isinstance(saved["identity"], dict):
+    # One that does not say whose it is is refused as such.
+    whole = isinstance(saved, dict) and {"identity", "state"} & saved.keys() != {"identity"}
+    if not whole or not isinstance(saved.get("identity", {}), dict):
         raise ValueError("it holds something else")
     return dict(saved)
 
