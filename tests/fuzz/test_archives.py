@@ -101,7 +101,7 @@ def test_a_version_of_zip_that_does_not_exist_is_damage(tmp_path):
     place = whole.index(b"PK\1\2") + 6  # the version that is needed, in the first entry
     content = whole[:place] + b"\xff\0" + whole[place + 2 :]
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(UserError, match="is truncated or damaged .zip file version 25.5"):
+    with pytest.raises(UserError, match=r"is truncated or damaged \(zip file version 25"):
         read_all(tmp_path / "a.zip")
 
 
