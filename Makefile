@@ -12,7 +12,7 @@ REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help quick report test setup lint unit docs plan budget preflight rehearsal check-links lock envs
+.PHONY: help quick report test setup lint unit docs plan budget preflight rehearsal check-links audit licences lock envs
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -49,6 +49,16 @@ docs: setup ## the table of configuration keys in docs/, from the schema
 check-links: setup ## ask every mirror for its file, without downloading; needs the network
 	$(RUN) python src/check_links.py
 
+# In an environment of its own: the lock then holds no package for it. Nothing of the lock is
+# installed, its versions are looked up; --strict fails where they cannot be.
+AUDIT := .venv-audit
+audit: ## look the locked packages up among known vulnerabilities; needs the network
+	@test -x $(AUDIT)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT) && $(AUDIT)/bin/pip install --quiet "pip-audit>=2.7"; }
+	$(AUDIT)/bin/pip-audit --requirement requirements.lock --no-deps --disable-pip --require-hashes --strict
+
+licences: setup ## the table of the locked packages' licences in docs/, from what they declare
+	$(RUN) python src/licences.py --write docs/licences.csv
+
 plan: setup ## what a suite costs, run by run; GPU=H100 or MEMORY=24, SUITE, PRICE an hour, RATES, CSV
 	$(RUN) python src/plan.py --suite $(or $(SUITE),paper) \
 	  $(if $(MEMORY),--gpu-memory $(MEMORY)) $(if $(or $(GPU),$(MEMORY)),$(if $(GPU),--gpu "$(GPU)"),--gpu H100) \
@@ -79,7 +89,7 @@ EXTRAS := train data fast faiss losses tensorboard metrics report workflow test 
 lock: setup ## newest versions within the ranges of pyproject.toml, with hashes and without addresses
 	$(RUN) uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --universal --python-version 3.11 \
 	  --generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
-	@$(MAKE) --no-print-directory envs
+	@$(MAKE) --no-print-directory envs licences
 
 envs: setup ## the conda environments: what envs/*.in names and all that pip takes with it, as locked
 	@for file in envs/*.in; do \

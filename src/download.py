@@ -78,18 +78,24 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Fetch what is asked for."""
+    from tcmbench.common.paths import keep_apart
     from tcmbench.datasets import load
     from tcmbench.download import Trust, fetch
+    from tcmbench.download.receipts import receipt_name
     from tcmbench.download.terms import show_terms
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     dataset = load(arguments.dataset)
+    receipts = arguments.receipts or arguments.out
+    trusted = arguments.trusted or arguments.out / "trusted_hashes.json"
     if arguments.expect:
         dataset = dataset.expecting(arguments.expect)
     archives = _wanted(dataset, arguments)
+    written = [arguments.out / archive.name for archive in archives]
+    written += [receipts / receipt_name(archive.name) for archive in archives]
+    keep_apart([*written, trusted], [arguments.expect])
     if not arguments.expect:  # files of one's own are under terms of one's own
         show_terms(dataset, arguments.out)
-    trusted = arguments.trusted or arguments.out / "trusted_hashes.json"
     for archive in archives:
         fetch(
             archive.urls,
@@ -97,7 +103,7 @@ def command(arguments: argparse.Namespace) -> None:
             sha256=archive.sha256,
             md5=archive.md5,
             size=archive.size,
-            receipts=arguments.receipts,
+            receipts=receipts,
             trust=Trust(trusted, f"{arguments.dataset}/{archive.name}"),
             replace=arguments.replace,
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 from tcmbench.common.commands import OF, TITLES, run_command
 
 REPORT = Path(__file__).resolve().parents[1] / "report"
+CONFIG = Path("config.yaml")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
 
 def command(arguments: argparse.Namespace) -> None:
     """Write the page; name on standard error each run that found no partner."""
+    from tcmbench.common.paths import keep_apart
     from tcmbench.page.expected import expected_folders
     from tcmbench.page.write import Material, write_page
     from tcmbench.tables.completeness import Whole
@@ -104,7 +106,11 @@ def command(arguments: argparse.Namespace) -> None:
         arguments.tuned,
         arguments.contributed,
     )
-    folders = arguments.runs or expected_folders(Path("config.yaml"), arguments.suite)
+    folders = arguments.runs or expected_folders(CONFIG, arguments.suite)
+    tables = (material.paper, material.published, material.comparisons)
+    shown = (*folders, *(folder for folder, _ in material.entries), arguments.captions)
+    read = (path for folder in (*shown, material.figures) for path in folder.glob("*"))
+    keep_apart([arguments.out], [CONFIG, *tables, *read])
     for note in write_page(folders, arguments.suite, arguments.out, material):
         print(f"note: {note}", file=sys.stderr)
 

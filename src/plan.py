@@ -58,17 +58,19 @@ def parser() -> argparse.ArgumentParser:
 def command(arguments: argparse.Namespace) -> None:
     """Print the plan, and write it as CSV."""
     from tcmbench import datasets
+    from tcmbench.common.paths import keep_apart
     from tcmbench.config.check import check, runs, train_config
     from tcmbench.config.reading import read_config
     from tcmbench.losses import available_losses
     from tcmbench.photos.plan import with_sizes
     from tcmbench.plan.gpus import chosen
-    from tcmbench.plan.rates import rates_for
+    from tcmbench.plan.rates import rates_for, tables_read
     from tcmbench.plan.report import lines, write_csv
     from tcmbench.plan.rows import plan
     from tcmbench.plan.storage import storage_of
     from tcmbench.training.settings import Settings
 
+    keep_apart([arguments.csv], [arguments.config, *tables_read(arguments.rates, Path())])
     raw = read_config(arguments.config, arguments.suite)
     config = with_sizes(check(raw, datasets.names(), available_losses()))
     gpu, suite = chosen(arguments.gpu, arguments.gpu_memory), config["suite"]

@@ -49,6 +49,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench import datasets
     from tcmbench.common.devices import claim_device
     from tcmbench.common.driver import require_driver
+    from tcmbench.common.paths import keep_apart
     from tcmbench.config.check import check, runs, train_config
     from tcmbench.config.reading import read_config
     from tcmbench.losses import available_losses
@@ -62,6 +63,7 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.preflight.work import measured
     from tcmbench.training.settings import Settings
 
+    keep_apart([arguments.csv], [arguments.config])
     raw = read_config(arguments.config, arguments.suite)
     config = with_sizes(check(raw, datasets.names(), available_losses()))
     if torch.version.cuda and arguments.device != "cpu":

@@ -14,6 +14,7 @@ from pathlib import Path
 from tcmbench.common.commands import run_command
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json
+from tcmbench.common.paths import keep_apart
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,10 +58,12 @@ def command(arguments: argparse.Namespace) -> None:
     """Train."""
     values = _stdin() if arguments.config == "-" else read_json(arguments.config)
     from tcmbench.training.journal import Watching
-    from tcmbench.training.loop import train
+    from tcmbench.training.loop import FILES, train
     from tcmbench.training.settings import Settings
 
     settings = Settings.from_json(values)
+    read = (arguments.config, settings.manifest, settings.weights, settings.loss.file)
+    keep_apart((arguments.out / name for name in FILES), (Path(name) for name in read if name))
     watching = Watching(arguments.log_seconds, arguments.checkpoint_minutes, arguments.tensorboard)
     train(settings, arguments.out, arguments.device, arguments.resume, watching)
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from tcmbench.common.commands import run_command
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import sha256, write_json
+from tcmbench.common.files import sha256
+from tcmbench.common.paths import keep_apart
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,9 +39,10 @@ def command(arguments: argparse.Namespace) -> None:
             f"revision, sha256 and file say which weights of the hub are wanted, but the source is "
             f"'{arguments.source}'; remove them from the backbone's entry of config.yaml"
         )
-    if arguments.file and arguments.file.resolve() == arguments.out.resolve():
-        raise UserError(f"{arguments.out} would replace --file itself; choose another --out")
-    from tcmbench.common.provenance import provenance
+    from tcmbench.common.provenance import provenance, write_record
+
+    beside = arguments.out.with_suffix(".json")
+    keep_apart([arguments.out, beside], [arguments.file])
 
     made = _hub(arguments) if arguments.source == "hub" else _digits(arguments)
     record = {
@@ -51,7 +53,7 @@ def command(arguments: argparse.Namespace) -> None:
         **made,
         **provenance(),
     }
-    write_json(arguments.out.with_suffix(".json"), record)
+    write_record(beside, record)
 
 
 def _hub(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import atomic_path, read_json, sha256
+from tcmbench.common.paths import keep_apart
 from tcmbench.common.precision import float32_products
 from tcmbench.common.progress import Progress
 from tcmbench.common.records import build
@@ -49,12 +50,15 @@ def embed(
         view: the same images as `write_view` stored them; gives the same embeddings sooner.
 
     Raises:
-        UserError: a file that is missing, damaged or does not fit.
+        UserError: a file that is missing, damaged, does not fit or would be overwritten.
     """
+    parts = run / "run.json", run / "model.safetensors"
+    keep_apart([out], [*parts, manifest, view, view and view.with_suffix(".json")])
     config = _config(run / "run.json")
     model = EmbeddingModel(build(ModelSpec, config["model"], f"{run}/run.json: model"))
     load_tensors(model, run / "model.safetensors")
     items = read_manifest(manifest)
+    keep_apart([out], (images / item.path for item in items))
     spec = build(ViewSpec, config["view"], f"{run}/run.json: view")
     size, pinned = BATCH[device.type], device.type == "cuda"
     if view is None:
@@ -84,6 +88,7 @@ def embed_photos(
     Raises:
         UserError: as `labelled`, `require_readable` and `plain_model`.
     """
+    keep_apart([out], [weights])
     items = labelled(folder)
     require_readable(folder, [item.path for item in items])
     model, transform = plain_model(timm_name, weights)

@@ -91,6 +91,28 @@ def test_perfect_separation_is_0_for_smooth_ap_and_not_for_recall_at_k():
     assert RecallAtK()(rows, labels).item() == pytest.approx(0.2146, abs=5e-5)
 
 
+def test_separated_classes_of_different_images_are_further_from_0():
+    # The query is above its positives, which stand far apart: R = 2, 3 and 4. Recalls:
+    # s(-1) + s(-2) + s(-3), (s(0) + s(-1) + s(-2)) / 2, (s(2) + s(1) + s(0)) / 3, and so on
+    # = .4356 .4441 .7040 .9909 1
+    labels = torch.arange(24) // 4
+    similarity = torch.zeros(24, 24)
+    for first in range(0, 24, 4):
+        for i, row in enumerate(([0, 1, 2, 3], [1, 0, 3, 2], [2, 3, 0, 1], [3, 2, 1, 0])):
+            similarity[first + i, first : first + 4] = 1 - 0.2 * torch.tensor(row)
+    got = RecallAtK()(torch.zeros(24, 2), labels, similarity).item()
+    assert got == pytest.approx(0.2851, abs=5e-5)
+
+
+def test_k_stays_where_the_official_code_lowers_it_to_the_batch_size():
+    rows, labels = reference.unit_rows(8), torch.arange(8) // 4
+    similarity = rows @ rows.T
+    kept = RecallAtK((1, 16))(rows, labels).item()
+    assert kept == pytest.approx(float(reference.recall_at_k(similarity, labels, (1, 16))))
+    lowered = float(reference.recall_at_k(similarity, labels, (1, min(16, len(rows)))))
+    assert abs(kept - lowered) > 1e-3
+
+
 def test_recall_is_capped_at_k():
     # A very warm outer sigmoid gives each of 3 positives about 1/2: 1.5 hits, capped at k = 1.
     rows = reference.unit_rows(4)

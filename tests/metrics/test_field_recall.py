@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tcmbench.common.errors import UserError
+from tcmbench.metrics import recall_at_k
 from tcmbench.metrics.search import faiss_search, field_recall
 from tcmbench.metrics.search.field_recall import field_recall_at_1
 from tests.metrics.references import clustered
@@ -116,3 +117,25 @@ def test_the_gpu_of_this_job_is_used_and_recorded(monkeypatch):
     assert how["device"] == "cuda"
     assert field_recall_at_1(embeddings, labels, "cpu")[1]["device"] == "cpu"
     assert put == [[2]]
+
+
+@pytest.mark.documents
+def test_dropping_the_first_neighbour_loses_the_query_among_near_duplicates():
+    """RS auxiliaries.py L115-123: the first of k + 1 neighbours is taken for the query itself."""
+    import faiss
+
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(400, 512))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    # Twins of another class, at distances of 1e-4: squared, below the resolution of float32 at 1.
+    twins = rows + 1e-4 * generator.normal(size=rows.shape) / 512**0.5
+    every = np.concatenate([rows, twins]).astype(np.float32)
+    faiss.normalize_L2(every)
+    assert (every[:400] != every[400:]).any(axis=1).all()
+    index = faiss.IndexFlatL2(512)
+    index.add(every)
+    first = index.search(every, 2)[1][:, 0]
+    assert (first != np.arange(800)).mean() > 0.1
+    # The twin is the nearest other image of each, so no neighbour is right.
+    labels = np.repeat([0, 1], 400)
+    assert recall_at_k(every, labels, [1])[1] == 0

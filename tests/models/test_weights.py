@@ -468,6 +468,6 @@ def test_a_file_by_hand_is_never_written_over(tmp_path, capsys):
     path.write_bytes(b"mine")
     assert exit_code(door, "--timm", NAME, "--file", path, "--out", path) == 2
     assert capsys.readouterr().err == (
-        f"error: {path} would replace --file itself; choose another --out\n"
+        f"error: {path} is read and would be overwritten; give the output another name\n"
     )
     assert path.read_bytes() == b"mine"

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import tcmbench.common.provenance
+from tcmbench.common.errors import UserError
 from tcmbench.common.provenance import provenance
 from tcmbench.models.backbones import create_backbone
 from tcmbench.models.network import save_tensors
@@ -40,14 +41,24 @@ def run(tiny_set, start, tmp_path_factory):
 
 def test_inputs_and_outputs_are_named_by_their_hashes(run, tiny_set, start):
     record = json.loads((run / "run.json").read_text())
-    assert record["config"] == config(tiny_set, **margins(), seed=4, weights=str(start))
+    given = config(tiny_set, **margins(), seed=4, weights=str(start))
+    # Where they lie is nobody's business.
+    places = {"manifest": ".../train.csv", "weights": ".../start.safetensors"}
+    assert record["config"] == {**given, **places, "images": f".../{tiny_set.name}"}
     assert record["seed"] == 4
     assert record["data"] == {
-        "manifest": str(tiny_set / "train.csv"),
+        "manifest": ".../train.csv",
         "sha256": sha(tiny_set / "train.csv"),
     }
     assert record["initial_weights_sha256"] == sha(start)
     assert record["weights_sha256"] == sha(run / "model.safetensors")
+
+
+def test_a_record_without_places_is_refused_as_settings(run):
+    record = json.loads((run / "run.json").read_text())
+    with pytest.raises(UserError) as error:
+        Settings.from_json(record)
+    assert "does not tell the place of 'manifest' (.../train.csv); write" in str(error.value)
 
 
 def test_what_prepare_noted_of_the_images_is_kept(tmp_path):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tcmbench.common.errors import UserError
 from tcmbench.training.sampling import epoch_batches, unused
+from tests.datasets.full_size import spread
 
 
 def official(labels, batch_size, k, seed, epoch):
@@ -195,3 +196,51 @@ def test_an_epoch_of_inaturalist_size():
     # At most one batch for each 4,000 images, and no more than the classes' quadruples fill.
     assert 0 < len(batches) <= (sizes // 4).sum() // 1000 <= 81
     assert len(set(np.concatenate(batches).tolist())) == 4000 * len(batches)
+
+
+# What deviations.rst says of the published recipes. The label files are not at hand: class sizes
+# have the published counts of images and classes.
+
+
+def used(labels, batch_size):
+    """Steps, and the shares of classes and images that an epoch has."""
+    batches = epoch_batches(labels, batch_size, 4, seed=0, epoch=0)
+    rows = np.concatenate(batches)
+    return (
+        len(batches),
+        len(np.unique(labels[rows])) / len(np.unique(labels)),
+        len(rows) / len(labels),
+    )
+
+
+def by_chance():
+    """Sizes from 2 to 12 to which images were added one by one, each to any class."""
+    return list(spread(59_551, range(11_318), 2, 12).values())
+
+
+def geometric():
+    """Sizes from 2 to 12, each 0.83 times as frequent as the one before."""
+    weights = 0.8305 ** np.arange(11)
+    return np.repeat(np.arange(2, 13), np.round(11_318 * weights / weights.sum()).astype(int))
+
+
+@pytest.mark.parametrize(("sizes", "classes"), [(by_chance, 0.79), (geometric, 0.59)])
+def test_a_batch_of_4000_leaves_classes_of_sop_out(sizes, classes):
+    found = sizes()
+    labels = np.repeat(np.arange(len(found)), found)
+    assert len(labels) == pytest.approx(59_551, rel=0.01)
+    steps, touched, _ = used(labels, 4000)
+    assert steps <= 14
+    assert touched == pytest.approx(classes, abs=0.02)
+
+
+def test_a_batch_of_4000_drops_half_of_inaturalist_and_384_is_a_third_of_the_steps_of_112():
+    # A long tail of 5 to 1,003 images, 5,690 classes and 325,846 images.
+    rank = np.arange(1, 5_691)
+    sizes = np.clip(np.round(2.5e5 / (50 + rank) ** 1.2), 5, 1_003).astype(int)
+    labels = np.repeat(rank, sizes)
+    assert len(labels) == pytest.approx(325_846, rel=0.01)
+    _, touched, kept = used(labels, 4000)
+    assert touched > 0.97
+    assert kept == pytest.approx(0.5, abs=0.03)
+    assert used(labels, 112)[0] / used(labels, 384)[0] == pytest.approx(3.6, abs=0.05)

@@ -12,8 +12,8 @@ from tcmbench.advisor.advice import Advice, ClassRates
 from tcmbench.advisor.drift import Drift
 from tcmbench.advisor.page import page
 from tcmbench.advisor.text import percent
-from tcmbench.common.files import atomic_path, sha256, write_json
-from tcmbench.common.provenance import provenance
+from tcmbench.common.files import atomic_path, sha256
+from tcmbench.common.provenance import provenance, write_record
 from tcmbench.plots import style
 from tcmbench.plots.threshold import Chosen, RateCurves, Worst, draw_threshold
 
@@ -50,7 +50,7 @@ def write_advice(
         source["applied_sha256"] = sha256(applied[0])
     with atomic_path(out / "threshold.html") as temporary:
         temporary.write_text(page(advice, embeddings.name), encoding="utf-8")
-    write_json(out / "threshold.json", {**content, "provenance": source})
+    write_record(out / "threshold.json", {**content, "provenance": source})
 
 
 def write_classes(path: Path, classes: Sequence[ClassRates]) -> None:

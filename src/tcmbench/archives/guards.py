@@ -35,6 +35,8 @@ DAMAGE = (
     ArithmeticError,
     LookupError,
     RecursionError,
+    # What zipfile makes of versions and flags that are none.
+    NotImplementedError,
     struct.error,
 )
 

@@ -48,6 +48,12 @@ RECALL_SMALLEST = Claim(
     "points",
     {"value": -0.2, "unit": "points"},
 )
+# What is read of each comparison, beside its name.
+NUMBERS = tuple(
+    f"{change}{end}"
+    for change in ("opis_delta", "opis_delta_percent", "recall_at_1_delta")
+    for end in ("", "_low", "_high")
+)
 # More rows than these are counted and not named.
 NAMED = 4
 

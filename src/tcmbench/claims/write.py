@@ -1,5 +1,6 @@
 """claims.json, and the same as Markdown and as a page."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,10 +8,11 @@ from tcmbench.claims import comparisons, cost, inflection
 from tcmbench.claims.claim import DOES_NOT_APPLY, Claim, Finding, entry
 from tcmbench.claims.page import markdown, page
 from tcmbench.common.files import atomic_path, write_json
+from tcmbench.common.paths import keep_apart
 from tcmbench.config.own import OWN
 from tcmbench.tables.completeness import Whole, shortfall
 from tcmbench.tables.names import BACKBONES, DATASETS, LOSSES, MINIATURE
-from tcmbench.tables.reading import read_frame, require
+from tcmbench.tables.reading import read_frame, require, require_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,12 +38,13 @@ def write_claims(
         whole: what the suite consists of; no claim is judged by a part of it.
 
     Raises:
-        UserError: a table is missing, is empty or lacks a column.
+        UserError: a table is missing, is empty, lacks a column or would be overwritten.
     """
-    needed = [*CELL, "n_seeds", "scale", "opis_delta_percent_low"]
-    frame = _read(tables / "comparisons.csv", needed)
-    runs = _read(tables / "runs.csv", [*CELL, "variant", "images_per_second"])
-    settings = _read(pareto, [*CELL, "variant", "batch_size"]) if pareto else None
+    keep_apart((out / f"claims{suffix}" for suffix in (".json", ".md", ".html")), [pareto])
+    numbers = [*comparisons.NUMBERS, "n_seeds"]
+    frame = _read(tables / "comparisons.csv", [*CELL, "scale"], numbers)
+    runs = _read(tables / "runs.csv", [*CELL, "variant"], ["seed", "images_per_second"])
+    settings = _read(pareto, [*CELL, "variant"], ["batch_size"]) if pareto else None
     entries = judged(frame, runs, settings, whole)
     for suffix, render in ((".md", markdown), (".html", page)):
         with atomic_path(out / f"claims{suffix}") as temporary:
@@ -115,7 +118,8 @@ def _missing(frame: "pd.DataFrame") -> str:
     return f"missing {len(absent)} of {total} comparisons: {', '.join(absent)}" if absent else ""
 
 
-def _read(path: Path, columns: list[str]) -> "pd.DataFrame":
+def _read(path: Path, columns: list[str], numbers: Iterable[str]) -> "pd.DataFrame":
     frame = read_frame(path)
     require(frame, columns, path)
+    require_numbers(frame, numbers, path)
     return frame

@@ -34,12 +34,16 @@ def parser() -> argparse.ArgumentParser:
 def command(arguments: argparse.Namespace) -> None:
     """Print the comparison, and write it where a folder was named."""
     from tcmbench.common.devices import claim_kind
+    from tcmbench.common.paths import keep_apart
     from tcmbench.compare import compare
     from tcmbench.compare.text import text
     from tcmbench.evaluation import Definition
     from tcmbench.metrics.io.reading import read_labelled
 
     files = arguments.a, arguments.b
+    if arguments.out:
+        names = (f"compare.{suffix}" for suffix in ("json", "svg", "pdf", "png"))
+        keep_apart([arguments.out / name for name in names], files)
     first, second = (read_labelled(file, None, keys_of(arguments)) for file in files)
     definition = Definition(far_range=tuple(arguments.far), epsilon=arguments.epsilon)
     try:

@@ -73,7 +73,9 @@ def _add_definition(root: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> None:
     """Read the embeddings, measure, write the tables first and the metrics last, and print."""
     from tcmbench.common.devices import claim_kind
-    from tcmbench.common.files import atomic_path, write_json
+    from tcmbench.common.files import atomic_path
+    from tcmbench.common.paths import keep_apart
+    from tcmbench.common.provenance import write_record
     from tcmbench.evaluation import check_budget, measure, whole_curves
     from tcmbench.evaluation.text import text
     from tcmbench.metrics.io.reading import read_labelled
@@ -81,14 +83,15 @@ def command(arguments: argparse.Namespace) -> None:
 
     if arguments.out.is_dir():
         raise UserError(f"--out {arguments.out} is a folder; name a file in it")
+    written = (arguments.out, arguments.utility, arguments.curves, arguments.classes)
+    keep_apart(written, [arguments.embeddings, arguments.labels])
     source = read_labelled(arguments.embeddings, arguments.labels, keys_of(arguments))
     rows = source.embeddings, source.labels
     with ExitStack() as outputs:
         # Opened before the work, so that an unwritable folder costs no computing, and renamed in
         # reverse: whoever sees the metrics finds the tables in place.
         out, utility, curves, classes = (
-            path and outputs.enter_context(atomic_path(path))
-            for path in (arguments.out, arguments.utility, arguments.curves, arguments.classes)
+            path and outputs.enter_context(atomic_path(path)) for path in written
         )
         try:
             device, definition = claim_kind(arguments.device), _definition(arguments)
@@ -104,7 +107,7 @@ def command(arguments: argparse.Namespace) -> None:
         if classes:
             write_classes(classes, found.recall_by_class, source.names)
         origin = _provenance(arguments, metrics.pop("faiss"))
-        write_json(out, metrics | {"provenance": origin})
+        write_record(out, metrics | {"provenance": origin})
     print(text(metrics))
 
 

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING
 from tcmbench.commands._inputs import add_inputs, keys_of
 from tcmbench.common.errors import UserError
 
+WRITTEN = (
+    *(f"threshold.{suffix}" for suffix in ("json", "html", "svg", "pdf", "png")),
+    *("classes.csv", "applied.csv"),
+)
+
 if TYPE_CHECKING:
     from tcmbench.advisor import Advice, Drift
     from tcmbench.metrics.io.reading import Labelled
@@ -83,8 +88,11 @@ def command(arguments: argparse.Namespace) -> None:
     from tcmbench.advisor.names import known_classes
     from tcmbench.advisor.text import drift_text, summary, text
     from tcmbench.common.devices import claim_kind
+    from tcmbench.common.paths import keep_apart
     from tcmbench.metrics.io.reading import read_labelled
 
+    read = [arguments.embeddings, arguments.labels, arguments.names, arguments.apply]
+    keep_apart([out / name for out in _folders(arguments) for name in WRITTEN], read)
     source = read_labelled(arguments.embeddings, arguments.labels, keys_of(arguments))
     names, paths = known_classes(source, arguments.names)
     other = read_labelled(arguments.apply, None, keys_of(arguments)) if arguments.apply else None
@@ -110,6 +118,16 @@ def command(arguments: argparse.Namespace) -> None:
             sys.stdout.write(drift_text(drift, arguments.apply.name))
 
 
+def _folders(arguments: argparse.Namespace) -> list[Path]:
+    """Return the folder that each rate's files go into; several rates have one each."""
+    if not arguments.out:
+        return []
+    target = "far" if arguments.far else "frr"
+    rates = list(dict.fromkeys(getattr(arguments, target)))
+    alone = len(rates) == 1
+    return [arguments.out if alone else arguments.out / f"{target}_{rate:g}" for rate in rates]
+
+
 def _drift(
     path: Path, other: "Labelled", advice: "Advice", names: dict[int, str], device: str
 ) -> "Drift":
@@ -133,8 +151,6 @@ def _write(
 
     below = arguments.images or (arguments.names.parent if arguments.names else None)
     pictures = {} if below is None else {k: [below / one for one in v] for k, v in paths.items()}
-    for one, drift in zip(found, drifts, strict=True):
-        alone = len(found) == 1
-        out = arguments.out if alone else arguments.out / f"{one.target}_{one.rate:g}"
+    for one, drift, out in zip(found, drifts, _folders(arguments), strict=True):
         applied = (arguments.apply, drift) if drift else None
         write_advice(one, arguments.embeddings, out, pictures, applied)

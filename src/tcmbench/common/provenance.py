@@ -1,4 +1,7 @@
-"""Where a number comes from: code, packages and machine, as one JSON-ready dictionary."""
+"""Where a number comes from: code, packages and machine, as one JSON-ready dictionary.
+
+Records are passed on, so they name no host and no user, and no place on a disk: `write_record`.
+"""
 
 import os
 import platform
@@ -8,8 +11,10 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from tcmbench import __version__
+from tcmbench.common.files import write_json
 
 PACKAGES = (
     "torch",
@@ -25,6 +30,9 @@ PACKAGES = (
     "snakemake",
 )
 
+# Stands for the folders that are left out.
+CUT = ".../"
+
 
 def provenance() -> dict[str, Any]:
     """Describe the code version, the packages, the machine and the time of this process.
@@ -39,6 +47,38 @@ def provenance() -> dict[str, Any]:
         "hardware": _hardware(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def write_record(path: Path, record: Any) -> None:
+    """Write a record as JSON, whole or not at all, without places on a disk: see `portable`."""
+    write_json(path, portable(record))
+
+
+def portable(value: Any) -> Any:
+    """Return a JSON value in which no string is an absolute path or says who fetched from where.
+
+    A path below the working directory becomes relative to it, of any other its last name is left,
+    behind `.../`; so does the path of a `file:` address. Other addresses lose user and password.
+    """
+    if isinstance(value, dict):
+        return {key: portable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [portable(item) for item in value]
+    return _portable(value) if isinstance(value, str) else value
+
+
+def _portable(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme.lower() == "file":
+        return f"file:{_portable(unquote(urlsplit(text).path))}"
+    if separator and scheme.isalnum():
+        host, slash, place = rest.partition("/")
+        return f"{scheme}://{host.rpartition('@')[2]}{slash}{place}"
+    path = Path(text)
+    if not path.is_absolute() or "\n" in text:
+        return text
+    below = path.is_relative_to(Path.cwd()) and not Path.home().is_relative_to(Path.cwd())
+    return str(path.relative_to(Path.cwd())) if below else f"{CUT}{path.name}"
 
 
 def _git() -> dict[str, Any] | None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tcmbench.common.files import sha256, write_json
-from tcmbench.common.provenance import provenance
+from tcmbench.common.files import sha256
+from tcmbench.common.provenance import provenance, write_record
 from tcmbench.compare.differences import Comparison
 from tcmbench.compare.text import SHOWN, titles, verdict
 from tcmbench.plots import style
@@ -38,4 +38,4 @@ def write_comparison(found: Comparison, files: tuple[Path, Path], out: Path) -> 
         **found.to_json(),
         "provenance": source,
     }
-    write_json(out / "compare.json", content)
+    write_record(out / "compare.json", content)

@@ -29,7 +29,8 @@ def read_config(path: Path, suite: str | None = None) -> Any:
         found = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); name another file") from None
-    except yaml.YAMLError as error:
+    # YAML's own readers of dates and numbers raise ValueError.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         where = " ".join(str(error).split())
         raise UserError(f"{path} is not valid YAML ({where}); repair it") from None
     return found | {"suite": suite} if suite and isinstance(found, dict) else found

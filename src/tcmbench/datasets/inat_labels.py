@@ -54,7 +54,7 @@ def read_labels(archives: Path) -> Labels:
         _, (text,) = read_texts(path, "", member)
         try:
             _add(labels, json.loads(text))
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, ArithmeticError, RecursionError) as error:
             raise UserError(
                 f"{member} in {path} is not the published file ({error!r}); download it again"
             ) from None

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import write_json
+from tcmbench.common.provenance import write_record
 from tcmbench.download.identity import Digest, Expected
 
 BY_HAND = "by hand"
@@ -71,7 +71,7 @@ class Receipt:
             UserError: the folder cannot be written; the message names the way round.
         """
         try:
-            write_json(folder / f"{self.file}.verified.json", asdict(self))
+            write_record(folder / receipt_name(self.file), asdict(self))
         except OSError as error:
             raise UserError(
                 f"{self.file} is the right file, but its receipt cannot be written to {folder} "
@@ -79,10 +79,15 @@ class Receipt:
             ) from None
 
 
+def receipt_name(name: str) -> str:
+    """Return the name of a file's receipt."""
+    return f"{name}.verified.json"
+
+
 def read_receipt(folder: Path, name: str) -> Receipt | None:
     """Return the receipt of a file; None where there is none, or none that makes sense."""
     try:
-        content: Any = json.loads((folder / f"{name}.verified.json").read_text(encoding="utf-8"))
+        content: Any = json.loads((folder / receipt_name(name)).read_text(encoding="utf-8"))
         return Receipt(**content)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return None

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import read_json, write_json
+from tcmbench.common.files import read_json
+from tcmbench.common.provenance import write_record
 from tcmbench.download.identity import Expected
 
 
@@ -58,7 +59,7 @@ class Trust:
                 "first_seen": datetime.now(UTC).date().isoformat(),
                 "source": source,
             }
-            write_json(self.file, dict(sorted({**self._table(), self.key: entry}.items())))
+            write_record(self.file, dict(sorted({**self._table(), self.key: entry}.items())))
         return True
 
     def _agrees(self, sha256: str) -> bool:

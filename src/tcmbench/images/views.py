@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.format import write_array_header_1_0
+from numpy.lib.format import open_memmap, write_array_header_1_0
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import atomic_path, read_json, sha256, write_json
+from tcmbench.common.files import atomic_path, read_json, sha256
+from tcmbench.common.paths import keep_apart
 from tcmbench.common.progress import Progress
-from tcmbench.common.provenance import provenance
+from tcmbench.common.provenance import provenance, write_record
 from tcmbench.images.loading import EvaluationView, ViewSpec, load_batches
 from tcmbench.images.manifests import read_manifest
 
@@ -37,15 +38,18 @@ def write_view(manifest: Path, images: Path, resize: int, crop: int, out: Path) 
         out: the .npy file to write; its .json is written last.
 
     Raises:
-        UserError: bad input, an image that cannot be read, or a disk too small for the file.
+        UserError: bad input, an image that cannot be read, a disk too small for the file, or an
+            input that would be overwritten.
     """
     items = read_manifest(manifest)
+    files = [images / item.path for item in items]
+    keep_apart([out, out.with_suffix(".json")], [manifest, *files])
     shape = (len(items), 3, crop, crop)
     _clear(out)
     _require_space(out, math.prod(shape))
     # An evaluation view has no chance in it.
     spec = ViewSpec(resize, crop, crop_scale=(1.0, 1.0), flip=0.0)
-    view = EvaluationView([images / item.path for item in items], spec)
+    view = EvaluationView(files, spec)
     # Plain writing: a full disk is then an error, where a mapped file would end the process.
     with atomic_path(out) as temporary, temporary.open("wb") as stream:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
@@ -55,7 +59,7 @@ def write_view(manifest: Path, images: Path, resize: int, crop: int, out: Path) 
                 stream.write(batch.numpy().tobytes())
                 progress.update(len(batch))
     record = {**_identity(manifest, len(items), resize, crop), **provenance()}
-    write_json(out.with_suffix(".json"), record)
+    write_record(out.with_suffix(".json"), record)
 
 
 def stored_batches(
@@ -76,7 +80,8 @@ def stored_batches(
     """
     record, pixels = read_json(path.with_suffix(".json")), _mapped(path)
     wanted = _identity(manifest, count, spec.resize, spec.crop)
-    differing = [key for key in wanted if record.get(key) != wanted[key]]
+    noted = record if isinstance(record, dict) else {}
+    differing = [key for key in wanted if noted.get(key) != wanted[key]]
     if differing or pixels.shape != (count, 3, spec.crop, spec.crop) or pixels.dtype != np.uint8:
         raise UserError(
             f"{path} does not hold the evaluation view of {manifest}, {spec.resize} to "
@@ -124,9 +129,10 @@ def _require_space(out: Path, size: int) -> None:
 
 def _mapped(path: Path) -> NDArray[np.uint8]:
     try:
-        pixels: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return pixels
+        return open_memmap(path, mode="r")
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; make it with src/view.py") from None
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file makes NumPy's reader raise almost anything
         raise UserError(f"{path} is damaged ({error}); make it again with src/view.py") from None

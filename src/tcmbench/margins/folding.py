@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import atomic_path, read_json, sha256, write_json
-from tcmbench.common.provenance import provenance
+from tcmbench.common.files import atomic_path, read_json, sha256
+from tcmbench.common.paths import keep_apart
+from tcmbench.common.provenance import provenance, write_record
 from tcmbench.config.folds import Fold
 from tcmbench.images.manifests import Item, read_manifest, write_manifest
 
@@ -51,6 +52,7 @@ def write_fold(manifest: Path, fold: Fold, out: Path) -> None:
     Raises:
         UserError: as `read_manifest` and `parts`.
     """
+    keep_apart([out / name for name in (*TABLES, "manifest.json")], [manifest])
     pieces = parts(read_manifest(manifest), fold)
     for table, items in zip(TABLES, pieces, strict=True):
         with atomic_path(out / table) as temporary:
@@ -58,7 +60,7 @@ def write_fold(manifest: Path, fold: Fold, out: Path) -> None:
     note = manifest.with_name("manifest.json")
     record = read_json(note) if note.exists() else {}
     classes = [len({item.label for item in items}) for items in pieces]
-    write_json(
+    write_record(
         out / "manifest.json",
         record
         | {

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from tcmbench.common.provenance import portable
 from tcmbench.page.names import anchor, run_title
 from tcmbench.tables.runs import MeasuredRun
 
@@ -17,7 +18,7 @@ def index_run(run: MeasuredRun) -> dict[str, Any]:
         "anchor": anchor(run.folder),
         "title": run_title(run),
         "facts": [(name, value) for name, value in _facts(run) if value],
-        "record": json.dumps(whole, indent=1, ensure_ascii=False),
+        "record": json.dumps(portable(whole), indent=1, ensure_ascii=False),
     }
 
 
@@ -40,7 +41,7 @@ def _facts(run: MeasuredRun) -> list[tuple[str, str]]:
         ("Data (SHA-256)", _text((record.get("data") or {}).get("sha256"))),
         ("Start weights (SHA-256)", _text(record.get("initial_weights_sha256"))),
         ("Weights (SHA-256)", _text(record.get("weights_sha256"))),
-        ("Folder", str(run.folder)),
+        ("Folder", portable(str(run.folder))),
     ]
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import atomic_path, write_json
+from tcmbench.common.files import atomic_path
+from tcmbench.common.paths import keep_apart
 from tcmbench.common.progress import Progress
-from tcmbench.common.provenance import provenance
+from tcmbench.common.provenance import provenance, write_record
 from tcmbench.config.schema import Config
 from tcmbench.datasets.base import Images, Split
 from tcmbench.images.manifests import manifest_text
@@ -53,6 +54,8 @@ def check(
     Raises:
         UserError: as `listed` and `Memory`, or pictures cannot be decoded; all are named.
     """
+    written = [out / f"{wanted}.csv" for wanted in HALVES] + [out / RECORD, out / MEMORY]
+    keep_apart(written, [Path(entry["table"]) if "table" in entry else None, skip_unreadable])
     listing = listed(entry)
     place, split = entry.get("folder") or entry["table"], listing.split
     paths = [item.path for item in (*split.train, *split.test)]
@@ -75,7 +78,7 @@ def check(
     for wanted in [half] if half else HALVES:
         with atomic_path(out / f"{wanted}.csv") as temporary:
             temporary.write_text(texts[wanted], encoding="utf-8", newline="")
-    write_json(out / RECORD, _record(name, listing, split, broken, texts))
+    write_record(out / RECORD, _record(name, listing, split, broken, texts))
 
 
 def unreadable(images: Path, paths: list[str], threads: int | None = None) -> dict[str, str]:

@@ -51,11 +51,19 @@ def rates_for(text: str | None, gpu: Gpu, backbones: Iterable[str], folder: Path
     Raises:
         UserError: the text is neither, the file is none, or a name is no backbone of the suite.
     """
+    files = tables_read(text, folder)
     if text is None:
-        tables = [measured(path) for path in sorted(folder.glob(MEASURED))]
+        tables = [measured(path) for path in files]
         # Of several tables of one GPU the last counts: their names end in versions.
         return next((t for t in reversed(tables) if is_device(gpu, t.device)), NONE)
-    return measured(Path(text)) if text.endswith(".csv") else given(text, backbones)
+    return measured(files[0]) if files else given(text, backbones)
+
+
+def tables_read(text: str | None, folder: Path) -> list[Path]:
+    """Return the tables that `rates_for` reads; none where rates are given by hand."""
+    if text is None:
+        return sorted(folder.glob(MEASURED))
+    return [Path(text)] if text.endswith(".csv") else []
 
 
 def given(text: str, backbones: Iterable[str]) -> Rates:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tcmbench.common.errors import UserError
 from tcmbench.common.locks import exclusive
+from tcmbench.common.paths import keep_apart
 from tcmbench.datasets import load
 from tcmbench.datasets.base import Dataset, Images, Reading, Split
 from tcmbench.preparation.job import Job, cache_of, present_layout
@@ -61,7 +62,7 @@ def build(
     Raises:
         UserError: an archive is missing, damaged or hostile, an image is missing or corrupt,
             classes are in both halves, the counts are not the expected ones, the disk is full, or
-            a file that is not ours would be replaced.
+            a file that is not ours or is read would be replaced.
     """
     dataset = load(name) if expect is None else load(name).expecting(expect)
     cache = cache_of(short_side)
@@ -79,11 +80,14 @@ def build(
         disk_check,
     )
     job.demand()
-    refuse_foreign_tables(job.manifests / RECORD, *(job.manifests / table for table in TABLES))
+    folder = folder_name(cache)
+    tables = [job.manifests / name for name in (RECORD, *TABLES)]
+    found = (job.path(archive.name) for archive in job.layout.archives)
+    keep_apart([*tables, out / f"{folder}.json"], [*found, expect, skip_unreadable])
+    refuse_foreign_tables(*tables)
     reading = job.layout.read(archives, dataset.counts)
     reading.split.check(dataset.open_world)
     warnings = _compare(reading.split, dataset, count_check)
-    folder = folder_name(cache)
     allowed = read_list(skip_unreadable, reading.images, folder) if skip_unreadable else set()
     kept = _images(job, reading, allowed)
     if kept.unreadable:

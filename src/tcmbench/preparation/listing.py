@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any
 
 from tcmbench.archives.source import Source
-from tcmbench.common.files import atomic_path, sha256, write_json
-from tcmbench.common.provenance import provenance
+from tcmbench.common.files import atomic_path, sha256
+from tcmbench.common.provenance import provenance, write_record
 from tcmbench.datasets.base import Reading
 from tcmbench.images.manifests import Item, write_manifest
 from tcmbench.preparation.job import Job
@@ -42,7 +42,7 @@ def write_tables(job: Job, reading: Reading, kept: Kept, warnings: Sequence[str]
     for finding in findings:
         print(f"warning: {job.dataset.title}: {finding}", file=sys.stderr)
     record = _record(job, reading, archives, [*warnings, *findings])
-    write_json(job.manifests / RECORD, record | {"unreadable": kept.unreadable})
+    write_record(job.manifests / RECORD, record | {"unreadable": kept.unreadable})
 
 
 def is_published(job: Job, name: str, hashes: Mapping[str, str]) -> bool | None:

@@ -40,3 +40,23 @@ def require(
     for name in columns:
         if name not in frame.columns:
             raise UserError(f"{source} has no column '{name}'; make it anew with src/aggregate.py")
+
+
+def require_numbers(
+    frame: "pd.DataFrame", columns: Iterable[str], source: Path | str = "the table"
+) -> None:
+    """Refuse a table without these columns of numbers, which may be empty.
+
+    Raises:
+        UserError: one is missing or holds something else.
+    """
+    from pandas.api.types import is_numeric_dtype
+
+    names = list(columns)
+    require(frame, names, source)
+    for name in names:
+        if not is_numeric_dtype(frame[name]):
+            raise UserError(
+                f"{source}: the column '{name}' does not hold numbers; make it anew with "
+                "src/aggregate.py"
+            )

@@ -1,5 +1,6 @@
 """Run folders, read and paired: the same seed without and with TCM."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -113,11 +114,36 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing, or lacks what every table prints.
     """
-    metrics: dict[str, Any] = read_json(folder / "metrics.json")
+    metrics: Any = read_json(folder / "metrics.json")
     for key in MEASURED:
-        if not isinstance(metrics.get(key), int | float):
+        value = metrics.get(key) if isinstance(metrics, dict) else None
+        if isinstance(value, bool | None | str | list | dict) or not math.isfinite(value):
             raise UserError(f"{folder / 'metrics.json'} has no number '{key}'; evaluate it again")
-    return metrics
+    known: dict[str, Any] = metrics
+    return known
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read the run.json of a folder.
+
+    Raises:
+        UserError: it is missing or is not the record of a training.
+    """
+    path = folder / "run.json"
+    record = read_json(path)
+    config, data = _part(record, "config"), _part(record, "data")
+    # Records of earlier versions have null where nothing was left out.
+    left_out = _part(data, "unreadable")
+    left_out = {} if left_out is None else left_out
+    if not all(isinstance(part, dict) for part in (config, data, left_out)):
+        raise UserError(f"{path} is not the record of a training; train the run again")
+    known: dict[str, Any] = record
+    return known
+
+
+def _part(record: Any, name: str) -> Any:
+    """Return a part of a record, which it may lack; 0 where the record is none."""
+    return record.get(name, {}) if isinstance(record, dict) else 0
 
 
 def pair(runs: Sequence[MeasuredRun]) -> tuple[list[Comparison], list[str]]:
@@ -157,7 +183,7 @@ def _left_out(run: MeasuredRun) -> str:
 
 def _read(folder: Path, evaluation: str) -> MeasuredRun:
     run = _identity(folder)
-    metrics, record = read_metrics(folder / evaluation), read_json(folder / "run.json")
+    metrics, record = read_metrics(folder / evaluation), read_record(folder)
     return MeasuredRun(run, folder, metrics, record, evaluation)
 
 

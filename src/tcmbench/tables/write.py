@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tcmbench.common.files import atomic_path
+from tcmbench.common.paths import keep_apart
 from tcmbench.tables.cells import printed_lines, printed_metrics
 from tcmbench.tables.completeness import Whole
 from tcmbench.tables.frames import comparisons_frame, runs_frame
@@ -16,6 +17,8 @@ from tcmbench.tables.runs import pair, read_runs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+RENDERERS = {".md": markdown, ".tex": latex, ".html": page}
 
 
 def write_tables(
@@ -44,8 +47,11 @@ def write_tables(
         One sentence for each run that found no partner and is in runs.csv alone.
 
     Raises:
-        UserError: as `read_runs`, `pair`, `intervals`, `read_paper` and `read_published`.
+        UserError: as `read_runs`, `pair`, `intervals`, `read_paper` and `read_published`, and
+            where one of the two tables would be overwritten.
     """
+    written = [out / "runs.csv", *(out / f"comparisons{suffix}" for suffix in (".csv", *RENDERERS))]
+    keep_apart(written, [paper, published])
     runs = read_runs(folders, evaluation)
     comparisons, left_out = pair(runs)
     frame = add_references(
@@ -58,7 +64,7 @@ def write_tables(
     notes = table_notes(comparisons, frame, suite, whole, tuned)
     _write_csv(out / "runs.csv", runs_frame(runs, suite))
     _write_csv(out / "comparisons.csv", frame)
-    for suffix, render in ((".md", markdown), (".tex", latex), (".html", page)):
+    for suffix, render in RENDERERS.items():
         with atomic_path(out / f"comparisons{suffix}") as temporary:
             temporary.write_text(render(metrics, lines, notes), encoding="utf-8")
     return left_out

@@ -67,7 +67,7 @@ def restore(folder: Path, parts: Identity) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
+        saved = _loaded(path)
     except Exception as error:  # torch.load raises half a dozen kinds for a damaged file
         print(f"{path} is damaged ({_first_line(error)}); starting over", file=sys.stderr)
         return None
@@ -78,6 +78,15 @@ def restore(folder: Path, parts: Identity) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = saved["state"]
     return state
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    saved: Any = torch.load(path, weights_only=True, map_location="cpu")
+    # One that does not say whose it is is refused as such.
+    whole = isinstance(saved, dict) and {"identity", "state"} & saved.keys() != {"identity"}
+    if not whole or not isinstance(saved.get("identity", {}), dict):
+        raise ValueError("it holds something else")
+    return dict(saved)
 
 
 def differences(old: Identity | None, new: Identity) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tcmbench.common.files import write_json
+from tcmbench.common.provenance import write_record
 from tcmbench.models.network import save_tensors
 from tcmbench.training import checkpoint, rng
 from tcmbench.training.chunk import Chunk
@@ -18,6 +18,7 @@ from tcmbench.training.data import Batch, TrainingData
 from tcmbench.training.engine import Engine
 from tcmbench.training.failures import explained, not_finite
 from tcmbench.training.halving import run_in_memory
+from tcmbench.training.journal import NAME as LOG
 from tcmbench.training.journal import Journal, Silence, Watching
 from tcmbench.training.objective import ACTIVE
 from tcmbench.training.record import describe
@@ -25,6 +26,9 @@ from tcmbench.training.settings import Settings
 from tcmbench.training.stop import Stop
 
 WATCHING = Watching()
+
+# What a training writes into its folder.
+FILES = ("model.safetensors", "run.json", checkpoint.NAME, LOG)
 
 
 def train(
@@ -139,7 +143,7 @@ class Training:
         save_tensors(self.engine.model, weights)
         self.course.pause()
         record = describe(self.settings, self.engine, self.course, self.data, weights)
-        write_json(self.folder / "run.json", record)
+        write_record(self.folder / "run.json", record)
         checkpoint.remove(self.folder)
 
     def _journal(self) -> Journal | Silence:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tcmbench.common.errors import UserError, nearest
+from tcmbench.common.provenance import CUT
 from tcmbench.common.records import build
 from tcmbench.images.loading import ViewSpec
 from tcmbench.models.network import ModelSpec
@@ -100,11 +101,17 @@ class Settings:
         """Read settings from a decoded JSON object, or from a whole run.json.
 
         Raises:
-            UserError: an unknown or a missing key.
+            UserError: an unknown or a missing key, or a record that leaves out where a file was.
         """
         if isinstance(values, Mapping) and "config" in values:
             values = values["config"]
         build(cls, values, "training configuration")
+        for name in ("manifest", "images", "weights"):
+            if str(values[name]).startswith(CUT):
+                raise UserError(
+                    f"training configuration: a record does not tell the place of '{name}' "
+                    f"({values[name]}); write its path in a copy of the record"
+                )
         parts: dict[str, type[Any]] = {
             "model": ModelSpec,
             "view": ViewSpec,

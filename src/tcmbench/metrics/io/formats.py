@@ -44,7 +44,7 @@ def _in_zip(path: Path | str) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError):
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError):
         return None
     if any(name.endswith("/data.pkl") for name in names):
         return f"was written by torch.save; load it with torch and {_SAVE}"
