@@ -142,6 +142,7 @@ def measure(
 ) -> tuple[dict[str, Any], "PairEvaluation"]:
     """Return the content of metrics.json, and what it was made of."""
     from tcmbench.common.files import sha256
+    from tcmbench.common.origin import read_origin
     from tcmbench.common.provenance import provenance
     from tcmbench.metrics import distance_to_cosine
     from tcmbench.metrics.map_search import searched_map_at_r
@@ -166,7 +167,8 @@ def measure(
         "num_thresholds": arguments.thresholds,
         "provenance": provenance()
         | {"faiss": field_search}
-        | {f"{name}_sha256": sha256(file) for name, file in files.items() if file},
+        | {f"{name}_sha256": sha256(file) for name, file in files.items() if file}
+        | {"weights_sha256": read_origin(arguments.embeddings)},
     }
     return metrics, found
 

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import atomic_path, read_json
+from tcmbench.common.files import atomic_path, read_json, sha256
+from tcmbench.common.origin import note_origin
 from tcmbench.common.precision import float32_products
 from tcmbench.common.progress import Progress
 from tcmbench.common.records import build
 from tcmbench.images.loading import EvaluationView, ViewSpec, load_batches, normalize
 from tcmbench.images.manifests import read_manifest
+from tcmbench.images.sums import read_sums
 from tcmbench.images.views import spans, stored_batches
 from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
 
@@ -47,36 +49,50 @@ def embed(
     Raises:
         UserError: a file that is missing, damaged or does not fit.
     """
-    config = _config(run / "run.json")
+    record = _record(run / "run.json")
+    config, weights = record["config"], run / "model.safetensors"
     model = EmbeddingModel(build(ModelSpec, config["model"], f"{run}/run.json: model"))
-    load_tensors(model, run / "model.safetensors")
+    load_tensors(model, weights)
+    _check_weights(weights, record)
     items = read_manifest(manifest)
     spec = build(ViewSpec, config["view"], f"{run}/run.json: view")
     size, pinned = BATCH[device.type], device.type == "cuda"
     if view is None:
-        files = EvaluationView([images / item.path for item in items], spec)
+        files = EvaluationView(
+            [images / item.path for item in items], spec, read_sums(images, items)
+        )
         batches = load_batches(files, spans(len(items), size), pinned)
     else:
         batches = stored_batches(view, manifest, len(items), spec, size, pinned)
     vectors = embedded(model.to(device).eval(), batches, device, len(items))
     # Given a name, NumPy would append .npz where it is missing.
-    with atomic_path(out) as temporary, temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            embeddings=vectors,
-            labels=np.array([item.label for item in items], dtype=np.int64),
-            paths=np.array([item.path for item in items]),
+    with atomic_path(out) as temporary:
+        with temporary.open("wb") as stream:
+            np.savez(
+                stream,
+                embeddings=vectors,
+                labels=np.array([item.label for item in items], dtype=np.int64),
+                paths=np.array([item.path for item in items]),
+            )
+        note_origin(temporary, record.get("weights_sha256"))
+
+
+def _check_weights(path: Path, record: dict[str, Any]) -> None:
+    if record.get("weights_sha256") not in (None, sha256(path)):
+        raise UserError(
+            f"{path} is not the file that run.json beside it describes: it is damaged, or of "
+            "another training; remove it and train the run again"
         )
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> dict[str, Any]:
     record = read_json(path)
     config = record.get("config") if isinstance(record, dict) else None
     if not isinstance(config, dict) or not {"model", "view"} <= config.keys():
         raise UserError(
             f"{path} is not the record of a training; name the folder of a finished run"
         )
-    return config
+    return dict(record)
 
 
 @torch.inference_mode()

@@ -53,6 +53,12 @@ class MeasuredRun:
         return cache
 
     @property
+    def weights(self) -> tuple[str | None, str | None]:
+        """Return the hash of the weights that were measured, and of those that were trained."""
+        measured = self.metrics.get("provenance", {}).get("weights_sha256")
+        return measured, self.record.get("weights_sha256")
+
+    @property
     def left_out(self) -> list[str]:
         """Return the images that were left out since they cannot be decoded."""
         return sorted(self.record.get("data", {}).get("unreadable") or ())
@@ -136,8 +142,16 @@ def _left_out(run: MeasuredRun) -> str:
 
 
 def _read(folder: Path) -> MeasuredRun:
-    run = _identity(folder)
-    return MeasuredRun(run, folder, read_metrics(folder), read_json(folder / "run.json"))
+    found = MeasuredRun(
+        _identity(folder), folder, read_metrics(folder), read_json(folder / "run.json")
+    )
+    measured, described = found.weights
+    if measured and described and measured != described:
+        raise UserError(
+            f"{folder / 'metrics.json'} was measured of other weights than run.json beside it "
+            "describes; embed and evaluate the run again"
+        )
+    return found
 
 
 def _identity(folder: Path) -> Run:
