@@ -1,6 +1,5 @@
 """`last.ckpt`: the full state of a training, so that it continues where it was killed."""
 
-import json
 import sys
 import zipfile
 from importlib.metadata import version
@@ -10,6 +9,8 @@ from typing import Any
 
 import torch
 
+from tcmbench.common.differences import Flat as Identity
+from tcmbench.common.differences import changed, flat
 from tcmbench.common.files import atomic_path, sha256
 from tcmbench.common.sources import PACKAGE, sources
 from tcmbench.losses import FOLDER
@@ -25,8 +26,6 @@ CHUNKS = ("optimization.chunk_size", "optimization.kept_chunks")
 # As in `packages` of workflow/rules/versions.smk: they decide numbers.
 PACKAGES = ("numpy", "pillow", "timm", "torchvision")
 
-Identity = dict[str, str]
-
 
 def identity(
     settings: Settings, device: torch.device, precision: str, crew: Crew = ALONE
@@ -41,7 +40,7 @@ def identity(
     data = {"manifest": settings.manifest, "start weights": settings.weights}
     free = CHUNKS if settings.model.freeze_batch_norm else ()
     return {
-        **{k: v for k, v in _flat(settings.to_json(), "").items() if k not in free},
+        **{k: v for k, v in flat(settings.to_json()).items() if k not in free},
         **{f"the file of the {name}": sha256(path) for name, path in data.items() if path},
         **{f"the code in {_short(path)}": sha256(path) for path in sorted(code)},
         "torch": str(torch.__version__),
@@ -124,18 +123,7 @@ def remove(folder: Path) -> None:
 def _difference(name: str, old: str | None, new: str | None) -> str:
     if name.startswith(("the file", "the code")):
         return f"{name} has changed"
-    return f"{name} was {old or 'not there'}, now {new or 'not there'}"
-
-
-def _flat(values: dict[str, Any], prefix: str) -> Identity:
-    """Return nested settings as one level, `optimization.epochs` and so on, values as JSON."""
-    flat: Identity = {}
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = json.dumps(value)
-    return flat
+    return changed(name, old, new)
 
 
 def _short(path: str) -> str:
