@@ -53,16 +53,19 @@ def train(
             loss that is not finite, or a lack of memory.
         SystemExit: the process was asked to end by SIGTERM, and the state is saved.
     """
-    with explained(settings), assembled() as crew, alone_in(folder, crew), Stop(crew) as stop:
-        training = Training(settings, folder, device, watching, crew)
-        if training.finished():
-            return
-        if resume:
-            training.resume()
-        elif crew.leads:
-            checkpoint.set_aside(folder, "is not continued without --resume")
-        run_in_memory(training, stop)
-        training.finish()
+    with explained(settings), assembled() as crew:
+        # Refused, if it is to be, before a folder is made for the lock.
+        data = TrainingData(settings, crew)
+        with alone_in(folder, crew), Stop(crew) as stop:
+            training = Training(settings, folder, device, watching, crew, data)
+            if training.finished():
+                return
+            if resume:
+                training.resume()
+            elif crew.leads:
+                checkpoint.set_aside(folder, "is not continued without --resume")
+            run_in_memory(training, stop)
+            training.finish()
 
 
 class Training:
@@ -75,12 +78,13 @@ class Training:
         device: str,
         watching: Watching = WATCHING,
         crew: Crew = ALONE,
+        data: TrainingData | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.watching = watching
         self.crew = crew
-        self.data = TrainingData(settings, crew)
+        self.data = data or TrainingData(settings, crew)
         self.device = crew.claim(device)
         folder.mkdir(parents=True, exist_ok=True)
         self.course = Course(self.device)
