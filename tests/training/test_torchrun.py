@@ -148,7 +148,7 @@ def test_a_checkpoint_of_another_number_of_processes_is_left(tiny_set, tmp_path,
     monkey = Training(settings, tmp_path / "run", "cpu")
     monkey.identity = monkey.identity | {"the number of processes": "2"}
     monkey.resume()
-    assert "the number of processes was 1, now 2; starting over" in capsys.readouterr().err
+    assert "the number of processes was 1, now 2; kept as last.ckpt.1" in capsys.readouterr().err
 
 
 def test_gpus_are_taken_by_number(monkeypatch):
