@@ -114,12 +114,12 @@ def awaited(
 ) -> psutil.Process | None:
     """Return the process that is to be killed once it is there; None where it never comes."""
     top = psutil.Process(process.pid)
-    if victim == "snakemake":
-        return top
+    # Snakemake is killed while it has jobs, which outlive it.
+    kind = "any" if victim == "snakemake" else victim
     while process.poll() is None:
-        below = [child for child in _children(top) if _is(child, victim)]
+        below = [child for child in _children(top) if _is(child, kind)]
         if below:
-            return chance.choice(below)
+            return top if victim == "snakemake" else chance.choice(below)
         time.sleep(0.02)
     return None
 
