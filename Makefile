@@ -4,6 +4,7 @@ PYTHON ?=
 VENV ?= .venv
 CORES ?= all
 SHARE ?= 1
+KILLS ?= 50
 READY := $(VENV)/.ready
 # Made first, so that an environment that is not whole is known as ours too.
 MADE := $(VENV)/.made-by-tcm-bench
@@ -12,7 +13,7 @@ REPORT := results/report.html
 TABLE := results/tables/quick/comparisons.csv
 
 .DEFAULT_GOAL := help
-.PHONY: help quick report test setup lint unit docs plan budget preflight rehearsal check-links audit licences lock envs
+.PHONY: help quick report test setup lint unit docs plan budget preflight rehearsal faults check-links audit licences lock envs
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -42,6 +43,9 @@ lint: setup ## ruff, mypy, snakefmt and Snakemake's own lint
 
 rehearsal: setup ## the paper suite with tiny pictures, hours on a processor; SHARE=0.1 takes a tenth
 	$(RUN) PYTHONPATH=src python -m tests.rehearsal --share $(SHARE)
+
+faults: setup ## kill -9 of 50 random processes of a workflow, an hour or so; KILLS=8 makes eight
+	$(RUN) PYTHONPATH=src python -m tests.faults --kills $(KILLS)
 
 docs: setup ## the table of configuration keys in docs/, from the schema
 	$(RUN) python src/config_table.py --write docs/configuration.md

@@ -17,6 +17,7 @@ from tcmbench.common.progress import Progress
 from tcmbench.common.records import build
 from tcmbench.images.loading import EvaluationView, FixedView, ViewSpec, load_batches, normalize
 from tcmbench.images.manifests import Item, read_manifest
+from tcmbench.images.sums import read_sums
 from tcmbench.images.views import spans, stored_batches
 from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
 from tcmbench.models.plain import plain_model
@@ -52,22 +53,27 @@ def embed(
     Raises:
         UserError: a file that is missing, damaged, does not fit or would be overwritten.
     """
-    parts = run / "run.json", run / "model.safetensors"
-    keep_apart([out], [*parts, manifest, view, view and view.with_suffix(".json")])
-    config = _config(run / "run.json")
+    weights = run / "model.safetensors"
+    read = [run / "run.json", weights, manifest, view, view and view.with_suffix(".json")]
+    keep_apart([out], read)
+    record = _record(run / "run.json")
+    config = record["config"]
     model = EmbeddingModel(build(ModelSpec, config["model"], f"{run}/run.json: model"))
-    load_tensors(model, run / "model.safetensors")
+    load_tensors(model, weights)
+    origin = _check_weights(weights, record)
     items = read_manifest(manifest)
     keep_apart([out], (images / item.path for item in items))
     spec = build(ViewSpec, config["view"], f"{run}/run.json: view")
     size, pinned = BATCH[device.type], device.type == "cuda"
     if view is None:
-        files = EvaluationView([images / item.path for item in items], spec)
+        files = EvaluationView(
+            [images / item.path for item in items], spec, read_sums(images, items)
+        )
         batches = load_batches(files, spans(len(items), size), pinned)
     else:
         batches = stored_batches(view, manifest, len(items), spec, size, pinned)
     vectors = embedded(model.to(device).eval(), batches, device, len(items))
-    _save(out, vectors, items, weights_sha256=np.array(sha256(run / "model.safetensors")))
+    _save(out, vectors, items, weights_sha256=np.array(origin))
 
 
 def embed_photos(
@@ -111,14 +117,25 @@ def _save(out: Path, vectors: NDArray[np.float32], items: list[Item], **more: An
         )
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _check_weights(path: Path, record: dict[str, Any]) -> str:
+    """Return the SHA-256 of a run's weights, which its record has to name."""
+    found = sha256(path)
+    if record.get("weights_sha256") not in (None, found):
+        raise UserError(
+            f"{path} is not the file that run.json beside it describes: it is damaged, or of "
+            "another training; remove it and train the run again"
+        )
+    return found
+
+
+def _record(path: Path) -> dict[str, Any]:
     record = read_json(path)
     config = record.get("config") if isinstance(record, dict) else None
     if not isinstance(config, dict) or not {"model", "view"} <= config.keys():
         raise UserError(
             f"{path} is not the record of a training; name the folder of a finished run"
         )
-    return config
+    return dict(record)
 
 
 @torch.inference_mode()

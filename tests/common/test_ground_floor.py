@@ -41,7 +41,15 @@ def outcome(error, *argv):
             PermissionError(13, "Permission denied", "/srv/x"),
             "Permission denied: /srv/x; check that the path exists and can be written",
         ),
-        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (
+            OSError(28, "No space left on device", "/srv/x"),
+            "No space left on device: /srv/x; make room and call again",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "No space left on device; make room and call again",
+        ),
+        (OSError(5, "Input/output error"), "[Errno 5] Input/output error"),
     ],
 )
 def test_a_users_mistake_is_one_line(capsys, error, line):

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from tcmbench.images.manifests import read_manifest
 from tcmbench.preparation import space, store, unpack
 from tcmbench.preparation.build import build
 from tests.datasets.layouts import LAYOUTS, pack, text
+from tests.disks import mounted, remount
 from tests.paths import SRC
 
 DOOR = SRC / "prepare.py"
@@ -204,18 +204,6 @@ def test_an_image_that_vanishes_meanwhile_is_a_hole_that_is_found(archives, tmp_
 # Disks
 
 
-@contextmanager
-def mounted(folder, options):
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("needs the right to mount a tmpfs")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_is_one_line_and_room_lets_it_go_on(archives, undisturbed, tmp_path):
     with mounted(tmp_path / "disk", "size=8m") as disk:
         refused = run(archives, disk)
@@ -228,7 +216,7 @@ def test_a_full_disk_is_one_line_and_room_lets_it_go_on(archives, undisturbed, t
         assert full.stderr.splitlines()[-1].startswith("error: ")
         assert "No space left" in full.stderr
         assert not (disk / "images").exists()
-        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        remount(disk, "size=64m")
         assert run(archives, disk).returncode == 0
         assert content(disk) == undisturbed[0]
 

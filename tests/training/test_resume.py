@@ -20,6 +20,8 @@ from tests.paths import SRC
 from tests.training.tiny_data import BATCHES, config, margins
 
 DOOR = SRC / "train.py"
+# A lock that nobody holds stays: to remove it would part those who wait from those who come.
+WHOLE = {"log.csv", "model.safetensors", "run.json", ".training.lock"}
 EPOCHS = 4
 STEPS = EPOCHS * BATCHES
 
@@ -61,11 +63,7 @@ def whole(values, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     watching = loop.Watching(log_seconds=0)
     train(Settings.from_json(values), folder, "cpu", watching=watching)
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "log.csv",
-        "model.safetensors",
-        "run.json",
-    ]
+    assert {path.name for path in folder.iterdir()} == WHOLE
     return folder
 
 
@@ -80,7 +78,8 @@ def assert_same(folder, whole):
     curves = [json.loads((path / "run.json").read_text())["loss_curve"] for path in (folder, whole)]
     assert curves[0] == curves[1]
     assert json.loads((folder / "run.json").read_text())["steps"] == STEPS
-    assert not list(folder.glob("*.ckpt")) + list(folder.glob(".*"))
+    # And what was set aside.
+    assert {path.name for path in folder.iterdir() if ".ckpt." not in path.name} == WHOLE
 
 
 class Process:
@@ -238,6 +237,13 @@ def empty(path):
     path.write_bytes(b"")
 
 
+def flip(path):
+    """Change one bit in the middle, which is one of some tensor's."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def foreign(path):
     torch.save({"epoch": 3}, path)
 
@@ -247,29 +253,53 @@ def foreign(path):
     [
         (cut, "is damaged"),
         (empty, "is damaged"),
-        (foreign, "is of another run: it does not say of which; starting over"),
+        (flip, "is damaged (bad checksum of "),
+        (
+            foreign,
+            "is of another run: it does not say of which; kept as last.ckpt.1, starting over",
+        ),
     ],
 )
 def test_unusable_checkpoint(values, whole, tmp_path, monkeypatch, capsys, harm, said):
     stopped(monkeypatch, values, tmp_path, 5)
     harm(tmp_path / NAME)
+    harmed = (tmp_path / NAME).read_bytes()
     lines = resumed(values, tmp_path, capsys)
     assert lines[0].startswith(f"{tmp_path / NAME} {said}")
     assert sum(line.startswith("epoch") for line in lines) == EPOCHS
+    assert (tmp_path / "last.ckpt.1").read_bytes() == harmed
     assert_same(tmp_path, whole)
 
 
 def test_checkpoint_of_other_settings_is_not_used(values, whole, tmp_path, monkeypatch, capsys):
     stopped(monkeypatch, {**values, "seed": 1}, tmp_path, 5)
+    (tmp_path / "last.ckpt.1").write_text("set aside before")
+    kept = (tmp_path / NAME).read_bytes()
     lines = resumed(values, tmp_path, capsys)
-    assert lines[0] == f"{tmp_path / NAME} is of another run: seed was 1, now 0; starting over"
+    assert lines[0] == (
+        f"{tmp_path / NAME} is of another run: seed was 1, now 0; kept as last.ckpt.2, "
+        "starting over"
+    )
+    assert (tmp_path / "last.ckpt.1").read_text() == "set aside before"
+    assert (tmp_path / "last.ckpt.2").read_bytes() == kept
     assert_same(tmp_path, whole)
 
 
-def test_without_resume_a_checkpoint_is_ignored(values, whole, tmp_path, monkeypatch, capsys):
+def test_what_was_set_aside_can_be_gone_back_to(values, whole, tmp_path, monkeypatch, capsys):
+    stopped(monkeypatch, values, tmp_path, 2 * BATCHES)
+    resumed({**values, "seed": 1}, tmp_path, capsys)
+    (tmp_path / "last.ckpt.1").rename(tmp_path / NAME)
+    assert sum(line.startswith("epoch") for line in resumed(values, tmp_path, capsys)) == EPOCHS - 2
+    assert_same(tmp_path, whole)
+
+
+def test_without_resume_a_checkpoint_is_set_aside(values, whole, tmp_path, monkeypatch, capsys):
     stopped(monkeypatch, values, tmp_path, 5)
     capsys.readouterr()
     train(Settings.from_json(values), tmp_path, "cpu", watching=loop.Watching(log_seconds=0))
+    said = capsys.readouterr().err.splitlines()[0]
+    assert said.endswith("is not continued without --resume; kept as last.ckpt.1, starting over")
+    assert (tmp_path / "last.ckpt.1").exists()
     assert_same(tmp_path, whole)
     assert rows(tmp_path) == rows(whole)
 

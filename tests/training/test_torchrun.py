@@ -22,7 +22,7 @@ from tcmbench.training.loop import Training, Watching, train
 from tcmbench.training.settings import Settings
 from tests.paths import SRC
 from tests.training.test_class_losses import FILE
-from tests.training.test_resume import CHANCY
+from tests.training.test_resume import CHANCY, WHOLE
 from tests.training.tiny_data import BATCHES, config, margins
 
 DOOR = SRC / "train.py"
@@ -78,9 +78,7 @@ def test_two_processes_train_the_network_of_one(tiny_set, tmp_path):
     record = json.loads((tmp_path / "two/run.json").read_text())
     assert record["num_processes"] == 2
     assert [entry["images"] for entry in record["epochs"]] == [12 * BATCHES] * EPOCHS
-    assert {path.name for path in (tmp_path / "two").iterdir()} == {
-        *("log.csv", "model.safetensors", "run.json")
-    }
+    assert {path.name for path in (tmp_path / "two").iterdir()} == WHOLE
 
 
 # The first has its norm after pooling; of the second, layers feed the classifier alone.
@@ -150,7 +148,7 @@ def test_a_checkpoint_of_another_number_of_processes_is_left(tiny_set, tmp_path,
     monkey = Training(settings, tmp_path / "run", "cpu")
     monkey.identity = monkey.identity | {"the number of processes": "2"}
     monkey.resume()
-    assert "the number of processes was 1, now 2; starting over" in capsys.readouterr().err
+    assert "the number of processes was 1, now 2; kept as last.ckpt.1" in capsys.readouterr().err
 
 
 def test_gpus_are_taken_by_number(monkeypatch):

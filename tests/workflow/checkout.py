@@ -16,6 +16,12 @@ BIN = Path(sys.executable).parent
 VENV = BIN.parent
 
 
+def with_this_python(**changes: str) -> dict[str, str]:
+    """Return the environment, changed, with this interpreter's folder first on the path."""
+    path = f"{changes.pop('PATH', '')}{os.pathsep}{BIN}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, **changes, "PATH": path.lstrip(os.pathsep)}
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A copy of the repository, and the commands that are run in it."""
@@ -24,13 +30,12 @@ class Checkout:
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command with this interpreter's environment first on the path."""
-        path = f"{environment.pop('PATH', '')}{os.pathsep}{BIN}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             command,
             cwd=self.folder,
             capture_output=True,
             text=True,
-            env={**os.environ, **environment, "PATH": path.lstrip(os.pathsep)},
+            env=with_this_python(**environment),
         )
 
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,8 @@ from snakemake.settings.types import RerunTrigger
 from tcmbench.common.driver import built_for, require_driver
 from tcmbench.common.interpreter import require_success
 from tcmbench.common.verdicts import Verdicts
+from tcmbench.config.stale import stale_runs, told
+from tcmbench.config.sweeps import parsed
 from tcmbench.download.terms import terms
 
 
@@ -75,6 +77,22 @@ def refuse_what_cannot_be_built():
             raise WorkflowError(str(error)) from None
 
 
+def train_stale_again():
+    """Train again what was trained with another configuration; Snakemake may have no record of it."""
+    ours = {
+        run: settings
+        for run, settings in TRAIN_CONFIGS.items()
+        if config["losses"][parsed(run.loss)[0]]["rule"] != "custom"
+    }
+    stale = stale_runs(ours)
+    counts = RerunTrigger.PARAMS in workflow.dag_settings.rerun_triggers
+    if counts:
+        workflow.dag.forcefiles.update(stale)
+    if stale:
+        end = "trained again" if counts else "used all the same, by --rerun-triggers"
+        print(told(stale, end), file=sys.stderr)
+
+
 def plan_and_refuse(plan=workflow._build_dag):
     """Plan, then refuse: Snakemake makes conda environments, for minutes, before its `onstart`.
 
@@ -84,6 +102,10 @@ def plan_and_refuse(plan=workflow._build_dag):
         RerunTrigger.SOFTWARE_ENV
     }
     limit_gpus()
+    if workflow.executor_plugin and workflow.is_main_process and not workflow.touch:
+        # Whole files alone have final names, so what a killed job left is no reason to stop.
+        workflow.dag_settings.force_incomplete = True
+        train_stale_again()
     plan()
     started = workflow.executor_plugin is not None and workflow.is_main_process
     if started and not workflow.touch:

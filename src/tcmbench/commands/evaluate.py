@@ -106,7 +106,7 @@ def command(arguments: argparse.Namespace) -> None:
             write_utility(utility, found.consistency)
         if classes:
             write_classes(classes, found.recall_by_class, source.names)
-        origin = _provenance(arguments, metrics.pop("faiss"))
+        origin = _provenance(arguments, metrics.pop("faiss"), source.weights_sha256)
         write_record(out, metrics | {"provenance": origin})
     print(text(metrics))
 
@@ -123,10 +123,10 @@ def _definition(arguments: argparse.Namespace) -> "Definition":
     )
 
 
-def _provenance(arguments: argparse.Namespace, faiss: Any) -> dict[str, Any]:
+def _provenance(arguments: argparse.Namespace, faiss: Any, weights: str | None) -> dict[str, Any]:
     from tcmbench.common.files import sha256
     from tcmbench.common.provenance import provenance
 
     files = {"embeddings": arguments.embeddings, "labels": arguments.labels}
     hashes = {f"{name}_sha256": sha256(file) for name, file in files.items() if file}
-    return provenance() | {"faiss": faiss} | hashes
+    return provenance() | {"faiss": faiss, "weights_sha256": weights} | hashes

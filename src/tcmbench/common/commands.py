@@ -1,6 +1,7 @@
 """The frame that every command runs in."""
 
 import argparse
+import errno
 import io
 import json
 import sys
@@ -12,6 +13,7 @@ from tcmbench.common.paths import expanded_options
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # Options of all commands that show results.
 TITLES: Any = {
     "type": json.loads,
@@ -59,6 +61,9 @@ def run_command(
 
 
 def _one_line(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno in FULL:
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror}{where}; make room and call again"
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.strerror}: {error.filename}; check that the path exists and can be written"
     if isinstance(error, UnicodeEncodeError):

@@ -15,6 +15,8 @@ from typing import Any
 from tcmbench.common.errors import UserError
 
 PART = ".part"
+# More than any writer has in its buffer when the disk is full; bytes.
+PROBE = 2**20
 
 
 @contextmanager
@@ -24,6 +26,9 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
     The temporary name keeps the suffix of `final`, since many writers choose the format by it.
     Missing parent folders are made. A reader sees the old file or the whole new one, never a part.
     What a killed writer of `final` left behind is removed; a living one keeps its part locked.
+
+    Raises:
+        OSError: the disk takes no more, in place of whatever the block made of that; names `final`.
     """
     final = Path(final)
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -36,9 +41,26 @@ def atomic_path(final: Path | str) -> Iterator[Path]:
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(final)
+    except UserError:
+        raise
+    except Exception as error:  # torch and safetensors hide a full disk behind errors of their own
+        refusal = _refusal(temporary)
+        if refusal is None:
+            raise
+        raise OSError(refusal.errno, refusal.strerror, str(final)) from error
     finally:
         temporary.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _refusal(part: Path) -> OSError | None:
+    """Return why a file that was not finished cannot grow, None where it can."""
+    try:
+        with part.open("ab") as stream:
+            stream.write(bytes(PROBE))
+    except OSError as error:
+        return error
+    return None
 
 
 def _locked_part(final: Path) -> tuple[int, Path]:

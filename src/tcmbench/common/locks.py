@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,13 @@ from tcmbench.common.files import read_json, write_json
 
 @contextmanager
 def exclusive(
-    target: Path, what: str, *, part: Path | None = None, notice_s: float = 60, quiet_s: float = 600
+    target: Path,
+    what: str,
+    *,
+    part: Path | None = None,
+    notice_s: float = 60,
+    quiet_s: float = 600,
+    meanwhile: Callable[[], object] = bool,
 ) -> Iterator[None]:
     """Hold the lock of `target` (`.NAME.lock` beside it); wait for it, and say for whom.
 
@@ -31,6 +37,7 @@ def exclusive(
         part: a file that grows while the holder makes progress.
         notice_s: time between two lines about the wait, seconds; the first comes at once.
         quiet_s: how long `part` may stand still before a line says so, seconds.
+        meanwhile: called after each line about the wait.
     """
     from filelock import FileLock, Timeout
 
@@ -48,6 +55,7 @@ def exclusive(
             break
         except Timeout:
             watch.tell()
+            meanwhile()
             wait = notice_s
     try:
         started = datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,6 +7,8 @@ official code. Normalisation happens on the device, see `normalize`.
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from torchvision import transforms
 
 from tcmbench.common.errors import UserError
 from tcmbench.images.pictures import UnreadableError, open_rgb
+from tcmbench.images.sums import checksum
 
 # Sixteen decode more images a second than one GPU trains on; more only take memory.
 MOST_WORKERS = 16
@@ -48,10 +51,13 @@ class TrainingView(Dataset[Tensor]):
     """Random resized crops with flips: `view[Draw]` -> uint8 [3, crop, crop].
 
     The seed comes with the draw, so pixels depend neither on workers nor on what was drawn before.
+    `sums` are the checksums that the files have to have, one each, see `tcmbench.images.sums`.
     """
 
-    def __init__(self, paths: Sequence[Path], spec: ViewSpec) -> None:
-        self.paths = paths
+    def __init__(
+        self, paths: Sequence[Path], spec: ViewSpec, sums: Sequence[int | None] = ()
+    ) -> None:
+        self.files = list(zip_longest(paths, sums))
         self.transform = transforms.Compose(
             [
                 transforms.RandomResizedCrop(spec.crop, scale=spec.crop_scale),
@@ -61,10 +67,10 @@ class TrainingView(Dataset[Tensor]):
         )
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, draw: Draw) -> Tensor:
-        image = load_rgb(self.paths[draw.row])
+        image = load_rgb(*self.files[draw.row])
         with torch.random.fork_rng(devices=[]):
             # `torch.manual_seed` would also seed the GPUs, whose state is not put back.
             torch.default_generator.manual_seed(draw.seed)
@@ -73,29 +79,36 @@ class TrainingView(Dataset[Tensor]):
 
 
 class FixedView(Dataset[Tensor]):
-    """Images by a transform without chance: `view[i]` -> what it makes of the i-th."""
+    """Images by a transform without chance: `view[i]` is what it makes of one; `sums` as above."""
 
-    def __init__(self, paths: Sequence[Path], transform: Callable[[Image.Image], Tensor]) -> None:
-        self.paths = paths
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        transform: Callable[[Image.Image], Tensor],
+        sums: Sequence[int | None] = (),
+    ) -> None:
+        self.files = list(zip_longest(paths, sums))
         self.transform = transform
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
 
     def __getitem__(self, index: int) -> Tensor:
-        return self.transform(load_rgb(self.paths[index]))
+        return self.transform(load_rgb(*self.files[index]))
 
 
 class EvaluationView(FixedView):
     """Short side resized, centre cropped: `view[i]` -> uint8 [3, crop, crop]."""
 
-    def __init__(self, paths: Sequence[Path], spec: ViewSpec) -> None:
+    def __init__(
+        self, paths: Sequence[Path], spec: ViewSpec, sums: Sequence[int | None] = ()
+    ) -> None:
         steps = (
             transforms.Resize(spec.resize),
             transforms.CenterCrop(spec.crop),
             transforms.PILToTensor(),
         )
-        super().__init__(paths, transforms.Compose(steps))
+        super().__init__(paths, transforms.Compose(steps), sums)
 
 
 def load_batches(
@@ -128,18 +141,29 @@ def num_workers(threads: int) -> int:
     return 0 if threads < 4 else min(threads - 1, MOST_WORKERS)
 
 
-def load_rgb(path: Path) -> Image.Image:
+def load_rgb(path: Path, known: int | None = None) -> Image.Image:
     """Decode an image file into RGB, by the policy of `tcmbench.images.pictures`.
 
+    Args:
+        path: of the file.
+        known: the checksum that it has to have, see `tcmbench.images.sums`; None for any.
+
     Raises:
-        UserError: the file is missing or cannot be decoded.
+        UserError: the file is missing, cannot be decoded, or is not the one that was unpacked.
     """
     try:
-        return open_rgb(path)
-    except UnreadableError as error:
+        content = path.read_bytes()
+        image = open_rgb(BytesIO(content))
+    except (OSError, UnreadableError) as error:
         raise UserError(
             f"image {path} cannot be read ({error}); prepare the dataset again"
         ) from None
+    if known not in (None, checksum(content)):
+        raise UserError(
+            f"image {path} is damaged (its checksum is not that of the archive's); remove it and "
+            "prepare the dataset again"
+        )
+    return image
 
 
 def normalize(images: Tensor) -> Tensor:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 from tcmbench.common.errors import UserError
+from tcmbench.common.files import read_json, sha256
 
+# What `prepare.py` notes beside its tables.
+RECORD = "manifest.json"
 COLUMNS = ("path", "label", "class_name")
 
 
@@ -32,10 +35,11 @@ def read_manifest(path: Path | str) -> list[Item]:
     """Read a manifest, in file order; the paths in it are relative to the manifest's own folder.
 
     Raises:
-        UserError: the file is missing, is not a table, lacks a column, holds no row, holds a row
-            without a path or with a label that is not a whole number, or gives a label two class
-            names.
+        UserError: the file is missing, is not what the record beside it describes, is not a table,
+            lacks a column, holds no row, holds a row without a path or with a label that is not a
+            whole number, or gives a label two class names.
     """
+    _check_sum(Path(path))
     try:
         # Spreadsheets begin a table with a byte order mark.
         with Path(path).open(newline="", encoding="utf-8-sig") as stream:
@@ -63,6 +67,22 @@ def manifest_text(items: Iterable[Item], hashes: Hashes | None = None) -> str:
         row = (item.path, item.label, item.class_name)
         writer.writerow(row if hashes is None else (*row, hashes[item.path]))
     return text.getvalue()
+
+
+def _check_sum(path: Path) -> None:
+    """Refuse a table that was damaged or edited since `prepare.py` noted its hash beside it."""
+    record = path.with_name(RECORD)
+    if not path.is_file() or not record.is_file():
+        return
+    noted = read_json(record)
+    hashes = noted.get("sha256") if isinstance(noted, dict) else None
+    known = hashes.get(path.name) if isinstance(hashes, dict) else None
+    if known not in (None, sha256(path)):
+        raise UserError(
+            f"{path} is not the table that {RECORD} beside it describes: it is damaged or was "
+            "edited; remove it and prepare the dataset again, or give a table of your own another "
+            "name"
+        )
 
 
 def _rows(path: Path | str, table: "csv.DictReader[str]") -> list[Item]:

@@ -4,6 +4,7 @@ The file is a NumPy array of uint8 [N, 3, crop, crop] in the manifest's order, w
 that `EvaluationView` gives; a .json of the same name says which manifest and sizes they are of.
 """
 
+import hashlib
 import math
 import shutil
 from collections.abc import Iterator
@@ -23,8 +24,11 @@ from tcmbench.common.progress import Progress
 from tcmbench.common.provenance import provenance, write_record
 from tcmbench.images.loading import EvaluationView, ViewSpec, load_batches
 from tcmbench.images.manifests import read_manifest
+from tcmbench.images.sums import read_sums
 
 BATCH = 64
+# Hash of the stored pixels, in the record.
+PIXELS = "pixels_sha256"
 
 
 def write_view(manifest: Path, images: Path, resize: int, crop: int, out: Path) -> None:
@@ -49,16 +53,20 @@ def write_view(manifest: Path, images: Path, resize: int, crop: int, out: Path) 
     _require_space(out, math.prod(shape))
     # An evaluation view has no chance in it.
     spec = ViewSpec(resize, crop, crop_scale=(1.0, 1.0), flip=0.0)
-    view = EvaluationView(files, spec)
+    view = EvaluationView(files, spec, read_sums(images, items))
     # Plain writing: a full disk is then an error, where a mapped file would end the process.
     with atomic_path(out) as temporary, temporary.open("wb") as stream:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         write_array_header_1_0(stream, header)
+        digest = hashlib.sha256()
         with Progress(len(items), "images", "evaluation view") as progress:
             for batch in load_batches(view, spans(len(items), BATCH)):
-                stream.write(batch.numpy().tobytes())
+                pixels = batch.numpy().tobytes()
+                stream.write(pixels)
+                digest.update(pixels)
                 progress.update(len(batch))
-    record = {**_identity(manifest, len(items), resize, crop), **provenance()}
+    identity = _identity(manifest, len(items), resize, crop)
+    record = {**identity, PIXELS: digest.hexdigest(), **provenance()}
     write_record(out.with_suffix(".json"), record)
 
 
@@ -76,7 +84,8 @@ def stored_batches(
         pinned: put the batches where a GPU copies them from fastest.
 
     Raises:
-        UserError: the file is missing or damaged, or is of another manifest or another view.
+        UserError: the file is missing or damaged, or is of another manifest or another view; where
+            single pixels are damaged, only after the last batch.
     """
     record, pixels = read_json(path.with_suffix(".json")), _mapped(path)
     wanted = _identity(manifest, count, spec.resize, spec.crop)
@@ -88,7 +97,22 @@ def stored_batches(
             f"{spec.crop} pixels (differing: {', '.join(differing) or 'array'}); make it again "
             "with src/view.py"
         )
-    return (_read(pixels[start : start + size], pinned) for start in range(0, count, size))
+    return _whole(path, pixels, size, pinned, record.get(PIXELS))
+
+
+def _whole(
+    path: Path, pixels: NDArray[np.uint8], size: int, pinned: bool, wanted: str | None
+) -> Iterator[Tensor]:
+    digest = hashlib.sha256()
+    for start in range(0, len(pixels), size):
+        batch = _read(pixels[start : start + size], pinned)
+        digest.update(batch.numpy().data)
+        yield batch
+    if digest.hexdigest() != wanted:
+        raise UserError(
+            f"{path} is damaged (its pixels are not those that were stored); make it again with "
+            "src/view.py"
+        )
 
 
 def spans(count: int, size: int) -> list[list[int]]:

@@ -18,6 +18,7 @@ from tcmbench.config.schema import Config
 from tcmbench.datasets.base import Images, Split
 from tcmbench.images.manifests import manifest_text
 from tcmbench.images.pictures import UnreadableError, check_image
+from tcmbench.images.sums import checksum
 from tcmbench.photos.listing import Listing, check_classes, listed
 from tcmbench.photos.memory import Memory
 from tcmbench.photos.plan import MEMORY
@@ -86,7 +87,7 @@ def unreadable(images: Path, paths: list[str], threads: int | None = None) -> di
     found: dict[str, str] = {}
     with (
         Progress(len(paths), "images", "check") as progress,
-        Workers(threads or os.cpu_count() or 1, progress, found) as workers,
+        Workers(threads or os.cpu_count() or 1, progress, found, {}) as workers,
     ):
         for path in paths:
             workers.submit(0, path, partial(_trouble, images / path))
@@ -104,14 +105,15 @@ def require_readable(images: Path, paths: list[str]) -> None:
         raise UserError(_sentence(images, broken))
 
 
-def _trouble(file: Path) -> str | None:
+def _trouble(file: Path) -> str | int:
     try:
-        check_image(file.read_bytes())
+        content = file.read_bytes()
+        check_image(content)
     except UnreadableError as error:
         return str(error)
     except OSError as error:
         return error.strerror or type(error).__name__
-    return None
+    return checksum(content)
 
 
 def _allowed(skip: Path | None, paths: list[str], place: str) -> set[str]:

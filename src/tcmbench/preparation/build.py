@@ -9,8 +9,10 @@ from tcmbench.common.locks import exclusive
 from tcmbench.common.paths import keep_apart
 from tcmbench.datasets import load
 from tcmbench.datasets.base import Dataset, Images, Reading, Split
+from tcmbench.images.manifests import RECORD
+from tcmbench.images.sums import write_list
 from tcmbench.preparation.job import Job, cache_of, present_layout
-from tcmbench.preparation.listing import RECORD, TABLES, is_published, write_tables
+from tcmbench.preparation.listing import TABLES, is_published, write_tables
 from tcmbench.preparation.ownership import refuse_foreign_tables
 from tcmbench.preparation.receipts import fingerprint, kinds_needed
 from tcmbench.preparation.space import check_space, peak_bytes, used_bytes
@@ -161,6 +163,8 @@ def _unpacked(job: Job, store: Store, parts: Sequence[Images], allowed: Collecti
                 f"{len(absent):,} images vanished from {folder} while they were unpacked, the "
                 f"first is '{min(absent)}'; let nothing else write there, and prepare again"
             )
+        sums = {path: crc for each in found.values() for path, crc in each.sums.items()}
+        write_list(folder, paths, sums)
         (job.manifests / RECORD).unlink(missing_ok=True)
         store.publish(kept)
     return kept

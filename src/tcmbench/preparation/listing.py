@@ -11,13 +11,12 @@ from tcmbench.archives.source import Source
 from tcmbench.common.files import atomic_path, sha256
 from tcmbench.common.provenance import provenance, write_record
 from tcmbench.datasets.base import Reading
-from tcmbench.images.manifests import Item, write_manifest
+from tcmbench.images.manifests import RECORD, Item, write_manifest
 from tcmbench.preparation.job import Job
 from tcmbench.preparation.receipts import entry, kinds_needed
 from tcmbench.preparation.store import Kept, folder_name
 
 TABLES = ("train.csv", "test.csv")
-RECORD = "manifest.json"
 
 
 def write_tables(job: Job, reading: Reading, kept: Kept, warnings: Sequence[str]) -> None:

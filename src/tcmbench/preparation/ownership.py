@@ -1,25 +1,18 @@
 """What may be replaced: files that this command wrote, known by marks that it left in them."""
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from tcmbench.common.errors import UserError
-from tcmbench.common.files import atomic_path, read_json, sha256
+from tcmbench.common.files import read_json, sha256
 from tcmbench.images.manifests import COLUMNS
+from tcmbench.images.sums import MARK, read_list
 
-# The paths of our files, one a line; the folder carries the list wherever it is moved.
-MARK = ".tcm-bench-files"
 # What file browsers leave, which nobody misses.
 LITTER = frozenset({".DS_Store", "Thumbs.db"})
 
 WAY_OUT = "move it away, or choose another folder by --out"
-
-
-def mark(folder: Path, paths: Collection[str]) -> None:
-    """Note in a folder which of its files are ours."""
-    with atomic_path(folder / MARK) as temporary:
-        temporary.write_text("\n".join(sorted(paths)) + "\n", encoding="utf-8")
 
 
 def refuse_strangers(folder: Path, apart: str) -> None:
@@ -34,7 +27,7 @@ def refuse_strangers(folder: Path, apart: str) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is in the way, which is no folder; {WAY_OUT}")
-    ours = _marked(folder)
+    ours = {MARK, *read_list(folder)}
     stranger = next((path for path in _files(folder, apart) if path not in ours), None)
     if stranger is not None:
         raise UserError(
@@ -80,10 +73,3 @@ def _files(folder: Path, apart: str) -> Iterator[str]:
         for name in (*names, *links):
             if name not in LITTER:
                 yield Path(parent, name).relative_to(folder).as_posix()
-
-
-def _marked(folder: Path) -> set[str]:
-    try:
-        return {MARK, *(folder / MARK).read_text(encoding="utf-8").splitlines()}
-    except FileNotFoundError:
-        return set()

@@ -18,7 +18,8 @@ from typing import Any
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json, write_json
 from tcmbench.datasets.base import Images
-from tcmbench.preparation.ownership import MARK, mark, refuse_strangers
+from tcmbench.images.sums import MARK, write_list
+from tcmbench.preparation.ownership import refuse_strangers
 from tcmbench.preparation.shrink import Cache
 
 IDENTITY = "identity.json"
@@ -108,7 +109,7 @@ class Store:
         """
         self.images.mkdir(parents=True, exist_ok=True)
         write_json(self.partial / IDENTITY, self.identity)
-        mark(self.images, paths)
+        write_list(self.images, paths, {})
         try:
             yield self.images
         except UserError:

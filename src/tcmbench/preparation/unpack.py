@@ -19,10 +19,17 @@ from tcmbench.preparation.workers import Workers
 
 @dataclass(frozen=True)
 class Unpacked:
-    """What came of an archive: its hashes in hex, by kind, and why images could not be decoded."""
+    """What came of an archive: its hashes, why images could not be decoded, and their checksums.
+
+    Attributes:
+        hashes: in hex, by kind.
+        unreadable: the reason, by name.
+        sums: of what was written, see `tcmbench.images.sums`, by name.
+    """
 
     hashes: dict[str, str]
     unreadable: dict[str, str]
+    sums: dict[str, int]
 
 
 def unpack(
@@ -70,7 +77,7 @@ def unpack(
             last.run(stream)
     if last.missing:
         raise _lacking(archive, other, wanted, last.missing, source)
-    return Unpacked(hashes, last.unreadable)
+    return Unpacked(hashes, last.unreadable, last.sums)
 
 
 class _Pass:
@@ -93,6 +100,7 @@ class _Pass:
         self.wanted = wanted
         self.missing = set(wanted)
         self.unreadable: dict[str, str] = {}
+        self.sums: dict[str, int] = {}
         # Names of other members, as long as no image is found.
         self.others: list[str] = []
         self._folders: set[Path] = set()
@@ -107,7 +115,7 @@ class _Pass:
         told = f"unpacking {self.archive.name}"
         with (
             Progress(len(self.missing), "images", told) as progress,
-            Workers(self.threads, progress, self.unreadable) as workers,
+            Workers(self.threads, progress, self.unreadable, self.sums) as workers,
         ):
             for member in members_of(stream):
                 name = member.name.removeprefix(self.prefix)
@@ -149,12 +157,13 @@ def _lacking(
 
 def _place(
     member: Member, load: Callable[[], bytes], target: Path, cache: Cache | None
-) -> str | None:
-    """Write an image, or return why it cannot be decoded."""
+) -> str | int:
+    """Write an image and return its checksum, or why it cannot be decoded."""
     from tcmbench.images.pictures import UnreadableError, check_image
+    from tcmbench.images.sums import checksum
 
     if _left(target, member.size, cache):
-        return None
+        return checksum(target.read_bytes())
     content = load()
     try:
         if cache is None:
@@ -167,7 +176,7 @@ def _place(
     part = target.with_name(f".{target.name}.part")
     part.write_bytes(content)
     part.replace(target)
-    return None
+    return checksum(content)
 
 
 def _left(target: Path, size: int, cache: Cache | None) -> bool:

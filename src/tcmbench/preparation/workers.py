@@ -14,19 +14,27 @@ WAITING_FILES = 32
 class Workers:
     """A pool of threads with a bounded queue; the first failure, in order of submission, counts.
 
-    Why images cannot be decoded is noted in `unreadable`, by name.
+    What comes of an image is noted by its name: why it cannot be decoded in `unreadable`, or the
+    checksum of what was written in `sums`.
     """
 
-    def __init__(self, threads: int, progress: Progress, unreadable: dict[str, str]) -> None:
+    def __init__(
+        self,
+        threads: int,
+        progress: Progress,
+        unreadable: dict[str, str],
+        sums: dict[str, int],
+    ) -> None:
         self._pool = ThreadPoolExecutor(threads)
         self._most = threads * WAITING_FILES
-        self._waiting: deque[tuple[int, str, Future[str | None]]] = deque()
+        self._waiting: deque[tuple[int, str, Future[str | int]]] = deque()
         self._bytes = 0
         self._progress = progress
         self._unreadable = unreadable
+        self._sums = sums
 
-    def submit(self, size: int, name: str, work: Callable[[], str | None]) -> None:
-        """Have an image of `size` bytes worked on; what comes back is why it cannot be decoded."""
+    def submit(self, size: int, name: str, work: Callable[[], str | int]) -> None:
+        """Have an image of `size` bytes worked on."""
         self._waiting.append((size, name, self._pool.submit(work)))
         self._bytes += size
         while self._bytes > WAITING_BYTES or len(self._waiting) > self._most:
@@ -39,9 +47,11 @@ class Workers:
 
     def _collect(self) -> None:
         size, name, future = self._waiting.popleft()
-        reason = future.result()
-        if reason is not None:
-            self._unreadable[name] = reason
+        found = future.result()
+        if isinstance(found, str):
+            self._unreadable[name] = found
+        else:
+            self._sums[name] = found
         self._bytes -= size
         self._progress.update()
 

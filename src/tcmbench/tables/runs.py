@@ -69,6 +69,12 @@ class MeasuredRun:
         return cache
 
     @property
+    def weights(self) -> tuple[str | None, str | None]:
+        """Return the hash of the weights that were measured, and of those that were trained."""
+        measured = self.metrics.get("provenance", {}).get("weights_sha256")
+        return measured, self.record.get("weights_sha256")
+
+    @property
     def left_out(self) -> list[str]:
         """Return the images that were left out since they cannot be decoded."""
         return sorted(self.record.get("data", {}).get("unreadable") or ())
@@ -184,7 +190,14 @@ def _left_out(run: MeasuredRun) -> str:
 def _read(folder: Path, evaluation: str) -> MeasuredRun:
     run = _identity(folder)
     metrics, record = read_metrics(folder / evaluation), read_record(folder)
-    return MeasuredRun(run, folder, metrics, record, evaluation)
+    found = MeasuredRun(run, folder, metrics, record, evaluation)
+    measured, described = found.weights
+    if measured and described and measured != described:
+        raise UserError(
+            f"{folder / evaluation / 'metrics.json'} was measured of other weights than run.json "
+            "beside it describes; embed and evaluate the run again"
+        )
+    return found
 
 
 def _identity(folder: Path) -> Run:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -12,6 +13,7 @@ import torch.distributed as dist
 
 from tcmbench.common.devices import claim_device
 from tcmbench.common.errors import UserError
+from tcmbench.common.locks import exclusive
 
 T = TypeVar("T")
 GOODBYE_S = 0.5
@@ -81,6 +83,24 @@ def assembled() -> Iterator[Crew]:
         # (2.11) keeps that lock while it waits for the threads: it would wait forever.
         time.sleep(GOODBYE_S)
         dist.destroy_process_group()
+
+
+@contextmanager
+def alone_in(folder: Path, crew: Crew) -> Iterator[None]:
+    """Hold a run folder against other trainings; wait for one that has it, and say so.
+
+    The lock is the first process's, in the folder itself, so that it is one by whatever path the
+    folder is reached. The others hear from it while it waits: torch gives up on a silent process.
+    """
+    if not crew.leads:
+        while crew.highest(0)[0]:
+            pass
+        yield
+        return
+    what = f"trains into {folder}"
+    with exclusive(folder / "training", what, meanwhile=lambda: crew.highest(1)):
+        crew.highest(0)
+        yield
 
 
 def _local_device(wanted: str) -> torch.device:

@@ -13,6 +13,7 @@ from torch import Tensor
 from tcmbench.common.devices import uploaded
 from tcmbench.images.loading import Draw, TrainingView, load_batches
 from tcmbench.images.manifests import read_manifest
+from tcmbench.images.sums import read_sums
 from tcmbench.training.crew import ALONE, Crew
 from tcmbench.training.sampling import Indices, epoch_batches
 from tcmbench.training.settings import Settings
@@ -61,8 +62,9 @@ class TrainingData:
         names, labels = np.unique(ids, return_inverse=True)
         self.num_classes = len(names)
         self.labels: Indices = labels.astype(np.int64)
+        root = Path(settings.images)
         self.view = TrainingView(
-            [Path(settings.images) / item.path for item in self.items], settings.view
+            [root / item.path for item in self.items], settings.view, read_sums(root, self.items)
         )
         self.plan(0)
 

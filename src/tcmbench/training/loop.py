@@ -13,7 +13,7 @@ from tcmbench.models.network import save_tensors
 from tcmbench.training import checkpoint, rng
 from tcmbench.training.chunk import Chunk
 from tcmbench.training.course import Course
-from tcmbench.training.crew import ALONE, Crew, assembled
+from tcmbench.training.crew import ALONE, Crew, alone_in, assembled
 from tcmbench.training.data import Batch, TrainingData
 from tcmbench.training.engine import Engine
 from tcmbench.training.failures import explained, not_finite
@@ -21,7 +21,7 @@ from tcmbench.training.halving import run_in_memory
 from tcmbench.training.journal import NAME as LOG
 from tcmbench.training.journal import Journal, Silence, Watching
 from tcmbench.training.objective import ACTIVE
-from tcmbench.training.record import describe
+from tcmbench.training.record import IDENTITY, describe, is_finished
 from tcmbench.training.settings import Settings
 from tcmbench.training.stop import Stop
 
@@ -42,6 +42,8 @@ def train(
 
     The weights are those after the last epoch; test images are never looked at. Called in several
     processes by torchrun, they share each batch and take the step of one process with all of it.
+    One training at a time has a folder: a second one waits, and returns at once if it then finds
+    its own run finished.
 
     Args:
         settings: the run.
@@ -55,12 +57,19 @@ def train(
             loss that is not finite, or a lack of memory.
         SystemExit: the process was asked to end by SIGTERM, and the state is saved.
     """
-    with explained(settings), assembled() as crew, Stop(crew) as stop:
-        training = Training(settings, folder, device, watching, crew)
-        if resume:
-            training.resume()
-        run_in_memory(training, stop)
-        training.finish()
+    with explained(settings), assembled() as crew:
+        # Refused, if it is to be, before a folder is made for the lock.
+        data = TrainingData(settings, crew)
+        with alone_in(folder, crew), Stop(crew) as stop:
+            training = Training(settings, folder, device, watching, crew, data)
+            if training.finished():
+                return
+            if resume:
+                training.resume()
+            elif crew.leads:
+                checkpoint.set_aside(folder, "is not continued without --resume")
+            run_in_memory(training, stop)
+            training.finish()
 
 
 class Training:
@@ -73,12 +82,13 @@ class Training:
         device: str,
         watching: Watching = WATCHING,
         crew: Crew = ALONE,
+        data: TrainingData | None = None,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.watching = watching
         self.crew = crew
-        self.data = TrainingData(settings, crew)
+        self.data = data or TrainingData(settings, crew)
         self.device = crew.claim(device)
         folder.mkdir(parents=True, exist_ok=True)
         self.course = Course(self.device)
@@ -88,9 +98,18 @@ class Training:
         self._resumable = False
         self._saved = time.monotonic()
 
+    def finished(self) -> bool:
+        """Say whether the folder holds the whole of this very run already."""
+        done = self.crew.leads and is_finished(self.folder, self.identity)
+        return self.crew.all(done)[0]
+
     def resume(self) -> None:
         """Continue from `last.ckpt` if it is there and of this run."""
-        state = checkpoint.restore(self.folder, self.identity)
+        state = checkpoint.restore(self.folder, self.identity) if self.crew.leads else None
+        # The others look only where the first did not set it aside.
+        found = self.crew.all(state is not None)[0]
+        if found and not self.crew.leads:
+            state = checkpoint.restore(self.folder, self.identity)
         if state is not None:
             self.engine.load_state(state["engine"])
             self.course.load_state(state["course"])
@@ -143,7 +162,7 @@ class Training:
         save_tensors(self.engine.model, weights)
         self.course.pause()
         record = describe(self.settings, self.engine, self.course, self.data, weights)
-        write_record(self.folder / "run.json", record)
+        write_record(self.folder / "run.json", record | {IDENTITY: self.identity})
         checkpoint.remove(self.folder)
 
     def _journal(self) -> Journal | Silence:

@@ -1,12 +1,14 @@
 """What `run.json` says of a finished training."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json, sha256
-from tcmbench.common.provenance import provenance
+from tcmbench.common.provenance import portable, provenance
 from tcmbench.training.course import WARM_UP, Course
 from tcmbench.training.data import TrainingData
 from tcmbench.training.engine import Engine
@@ -15,6 +17,8 @@ from tcmbench.training.sampling import unused
 from tcmbench.training.scaling import SKIPPED
 from tcmbench.training.settings import Settings
 
+# The key of what decided the weights, see `checkpoint.identity`.
+IDENTITY = "identity"
 # Of manifest.json, what decides which pixels and labels a training saw.
 NOTED = ("layout", "image_cache", "archives", "unreadable", "split")
 
@@ -72,3 +76,19 @@ def data_identity(manifest: Path) -> dict[str, Any]:
         return identity
     noted = read_json(note)
     return identity | {key: noted[key] for key in NOTED if key in noted}
+
+
+def is_finished(folder: Path, identity: dict[str, str]) -> bool:
+    """Say whether a folder holds a finished training of this identity, whole by its hash."""
+    weights = folder / "model.safetensors"
+    try:
+        record = read_json(folder / "run.json")
+        if not weights.exists() or record.get(IDENTITY) != portable(identity):
+            return False
+    except (UserError, AttributeError):
+        return False
+    if sha256(weights) != record.get("weights_sha256"):
+        print(f"{weights} is not what its run.json describes; training again", file=sys.stderr)
+        return False
+    print(f"{folder} holds this very run, finished; nothing is left to do", file=sys.stderr)
+    return True

@@ -20,6 +20,7 @@ EMBEDDINGS = ("embeddings", "embedding")
 LABELS = ("labels", "label")
 NAMES = ("class_names", "class_name")
 PATHS = ("paths", "path")
+ORIGIN = "weights_sha256"
 _OPENERS = {"parquet": parquet_file, "safetensors": safetensors_file, "torch": torch_file}
 
 
@@ -41,6 +42,7 @@ class Labelled:
         names: of the labels, as far as the file has any: its class names, or labels that are texts.
         paths: [N] of the images, or None.
         texts: whether the labels are texts in the file.
+        weights_sha256: of the model that the embeddings are of, where they say it.
     """
 
     embeddings: NDArray[Any]
@@ -48,6 +50,7 @@ class Labelled:
     names: dict[int, str] = field(default_factory=dict)
     paths: NDArray[Any] | None = None
     texts: bool = False
+    weights_sha256: str | None = None
 
 
 def read_embeddings(path: Path | str, labels: Path | str | None = None) -> tuple[Any, Any]:
@@ -92,7 +95,15 @@ def read_labelled(
     if (named := source.chosen(None, NAMES)) not in (None, label_key):
         names = _class_names(source, str(named), numbers)
     paths = source.chosen(None, PATHS)
-    return Labelled(embeddings, numbers, names, source.get(paths) if paths else None, texts)
+    origin = source.chosen(None, (ORIGIN,))
+    return Labelled(
+        embeddings,
+        numbers,
+        names,
+        source.get(paths) if paths else None,
+        texts,
+        str(source.get(origin)) if origin else None,
+    )
 
 
 def _embedding_key(source: Source, key: str | None) -> str:
