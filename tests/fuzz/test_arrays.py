@@ -17,7 +17,7 @@ from tcmbench.advisor.names import class_names
 from tcmbench.common.errors import UserError
 from tcmbench.images.loading import ViewSpec
 from tcmbench.images.views import stored_batches
-from tcmbench.metrics.io.archive import read_embeddings
+from tcmbench.metrics.io.reading import read_embeddings
 from tcmbench.models.hub import pretrained
 from tcmbench.models.network import load_tensors
 from tcmbench.training import checkpoint
