@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save as save_tensors
 
-from tcmbench.advisor.names import class_names
 from tcmbench.common.errors import UserError
 from tcmbench.images.loading import ViewSpec
 from tcmbench.images.views import stored_batches
-from tcmbench.metrics.io.reading import read_embeddings
+from tcmbench.metrics.io.reading import read_embeddings, read_labelled
 from tcmbench.models.hub import pretrained
 from tcmbench.models.network import load_tensors
 from tcmbench.training import checkpoint
@@ -51,8 +50,7 @@ def npz(save, **arrays: object) -> bytes:
 
 
 def read_npz(path):
-    _, labels = read_embeddings(path)
-    class_names(path, np.asarray(labels), None)
+    read_labelled(path)
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

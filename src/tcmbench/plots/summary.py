@@ -5,7 +5,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tcmbench.plots.style import BETTER, FULL, GREY, LIGHT, WORSE, logarithmic, styled, variant_mark
+from tcmbench.plots.style import (
+    BETTER,
+    FULL,
+    GREY,
+    INK,
+    LIGHT,
+    WORSE,
+    logarithmic,
+    styled,
+    variant_mark,
+)
 from tcmbench.tables.cells import Line, Metric, printed_lines, printed_metrics
 from tcmbench.tables.reading import require
 
@@ -45,7 +55,10 @@ class Row:
 
 
 def draw_summary(frame: "pd.DataFrame") -> "Figure":
-    """Draw a row a comparison: OPIS from base to +TCM, then the changes of R@1 and ε-OPIS.
+    """Draw a row a comparison: OPIS from base to +TCM, then the changes of OPIS, R@1 and ε-OPIS.
+
+    A change whose interval holds 0 is hollow. An interval that would crush its panel is cut off,
+    with an arrow and the number where it ends.
 
     Args:
         frame: comparisons.csv; R@1 as shares, bounds of intervals empty where they are not known.
@@ -65,10 +78,10 @@ def draw_summary(frame: "pd.DataFrame") -> "Figure":
         figure = Figure(
             figsize=(FULL, FRAME_HEIGHT + ROW_HEIGHT * len(names)), layout="constrained"
         )
-        left, middle, right = figure.subplots(1, 3, sharey=True, width_ratios=[1.5, 1, 1])
-        _dumbbells(left, rows, opis)
-        _changes(middle, rows, recall)
-        _changes(right, rows, epsilon_opis)
+        first, *others = figure.subplots(1, 4, sharey=True, width_ratios=[1.3, 1, 1, 1])
+        _dumbbells(first, rows, opis)
+        for axes, metric in zip(others, (opis, recall, epsilon_opis), strict=True):
+            _changes(axes, rows, metric)
         _name_rows(figure, names)
         _legend(figure, rows)
     return figure
@@ -118,23 +131,70 @@ def _dumbbells(axes: "Axes", rows: Sequence[Row], metric: Metric) -> None:
         logarithmic(axes, "x")
     else:
         axes.set_xlim(left=0)
-    axes.set_xlabel(f"{metric.title} ({metric.unit})\n{_direction(metric)}")
+    axes.set_xlabel(f"{metric.title}\n({metric.unit})\n{_direction(metric)}")
 
 
 def _changes(axes: "Axes", rows: Sequence[Row], metric: Metric) -> None:
     axes.axvline(0, color=GREY, linewidth=0.6, zorder=0)
-    for row in rows:
-        delta, low, high = (
-            metric.factor * row.numbers[f"{metric.key}_delta{end}"] for end in ("", "_low", "_high")
-        )
+    changes = [_change(row, metric) for row in rows]
+    limit = _limit(changes)
+    for row, (delta, low, high) in zip(rows, changes, strict=True):
         colour, marker = LOOKS[row.verdicts[metric.key]]
         if math.isnan(low):
             axes.plot([0, delta], [row.height] * 2, color=colour, linewidth=1.4, zorder=1)
         else:
-            axes.plot([low, high], [row.height] * 2, color=colour, linewidth=0.8, zorder=1)
-        axes.plot(delta, row.height, marker, color=colour, markersize=4.5, markeredgewidth=0)
+            ends = max(low, -limit), min(high, limit)
+            axes.plot(ends, [row.height] * 2, color=colour, linewidth=0.8, zorder=1)
+            _cut_off(axes, row.height, (low, high), limit, colour)
+        face = "white" if low <= 0 <= high else colour
+        look: Any = {"markersize": 4.5, "markeredgewidth": 0.8, "markerfacecolor": face}
+        axes.plot(delta, row.height, marker, color=colour, **look)
+    if math.isfinite(limit):
+        axes.set_xlim(-1.08 * limit, 1.08 * limit)
     unit = metric.unit.replace("%", "points")
-    axes.set_xlabel(f"change of {metric.title} ({unit})\n{_direction(metric)}")
+    axes.set_xlabel(f"change of {metric.title}\n({unit})\n{_direction(metric)}")
+
+
+def _change(row: Row, metric: Metric) -> tuple[float, float, float]:
+    delta, low, high = (
+        metric.factor * row.numbers[f"{metric.key}_delta{end}"] for end in ("", "_low", "_high")
+    )
+    return delta, low, high
+
+
+def _holds_zero(row: Row, key: str) -> bool:
+    return bool(row.numbers[f"{key}_delta_low"] <= 0 <= row.numbers[f"{key}_delta_high"])
+
+
+def _limit(changes: Sequence[tuple[float, float, float]]) -> float:
+    """Return how far from 0 intervals are drawn; infinity where none is much wider than others."""
+    ends = sorted(abs(end) for _, *both in changes for end in both if not math.isnan(end))
+    if not ends:
+        return math.inf
+    usual = ends[int(0.8 * (len(ends) - 1))]
+    limit = 1.5 * max(usual, *(abs(delta) for delta, *_ in changes))
+    return limit if ends[-1] > 1.2 * limit else math.inf
+
+
+def _cut_off(
+    axes: "Axes", height: int, ends: tuple[float, float], limit: float, colour: str
+) -> None:
+    """Mark where an interval goes on beyond the panel, and say how far."""
+    for end, marker, side, shift in ((ends[0], "<", "left", 4), (ends[1], ">", "right", -4)):
+        if abs(end) <= limit:
+            continue
+        place = math.copysign(limit, end)
+        axes.plot(place, height, marker, color=colour, markersize=3.5, markeredgewidth=0)
+        axes.annotate(
+            f"{end:.3g}".replace("-", "\N{MINUS SIGN}"),
+            (place, height),
+            xytext=(shift, 2.5),
+            textcoords="offset points",
+            ha=side,
+            va="bottom",
+            fontsize=5,
+            color=INK,
+        )
 
 
 def _direction(metric: Metric) -> str:
@@ -167,6 +227,9 @@ def _legend(figure: "Figure", rows: Sequence[Row]) -> None:
     for name, (colour, marker) in LOOKS.items():
         if name in seen:
             handles.append(Line2D([], [], marker=marker, color=colour, label=name, **line))
+    if any(_holds_zero(row, key) for row in rows for key in row.verdicts):
+        hollow = line | {"markeredgewidth": 0.8, "markerfacecolor": "white", "linewidth": 0.8}
+        handles.append(Line2D([], [], marker="o", color=GREY, label="interval holds 0", **hollow))
     for kind, label in INTERVALS.items():
         if any(row.numbers["interval"] == kind for row in rows):
             handles.append(Line2D([], [], color=GREY, linewidth=0.8, label=label))
