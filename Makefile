@@ -4,6 +4,9 @@ PYTHON ?=
 VENV ?= .venv
 CORES ?= all
 SHARE ?= 1
+# Processes that run tests; each takes up to 2 GB.
+WORKERS ?= 2
+TOGETHER := -n $(WORKERS) --dist loadgroup --durations 20
 KILLS ?= 50
 READY := $(VENV)/.ready
 # Made first, so that an environment that is not whole is known as ours too.
@@ -29,10 +32,10 @@ report: setup ## Snakemake's report of the quick suite
 	@echo "page:   results/index.html"
 
 test: setup lint ## lint and all tests; has to pass before a change is merged
-	$(RUN) python -m pytest
+	$(RUN) python -m pytest $(TOGETHER)
 
 unit: setup ## tests without those that run whole workflows, about seven minutes
-	$(RUN) python -m pytest -m "not workflow"
+	$(RUN) python -m pytest $(TOGETHER) -m "not workflow"
 
 lint: setup ## ruff, mypy, snakefmt and Snakemake's own lint
 	$(RUN) ruff check .
@@ -86,6 +89,7 @@ $(READY): requirements.lock
 	mkdir -p "$(VENV)"; touch "$(MADE)"; \
 	"$$python" -m venv --without-pip "$(VENV)"; \
 	"$$python" -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --require-hashes -r requirements.lock; \
+	"$$python" -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --no-build-isolation --editable .; \
 	touch $(READY)
 
 # All extras but faiss-gpu: it ships the folder of faiss-cpu.

@@ -12,6 +12,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep together what shares a fixture, where several processes run the tests."""
+    for item in items:
+        shares_quick = "quick" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("quick" if shares_quick else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with train.csv and its images; tests only read it."""
