@@ -49,7 +49,7 @@ def changed(config: dict[str, Any], way: str) -> Settings:
     """The quick suite's configuration of a run, computed in one way."""
     config["compute"]["precision"] = "float32" if way in (HALVED, SEED) else way
     if way == HALVED:
-        config["optimization"]["chunk_size"] //= 2
+        config["optimization"]["chunk_size"] = config["optimization"]["batch_size"] // 2
     if way == SEED:
         config["seed"] += 1
     return Settings.from_json(config)
