@@ -38,6 +38,13 @@ class Checkout:
             env=with_this_python(**environment),
         )
 
+    def start(self, *command: str, log: Path, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a command likewise; what it says goes to a file."""
+        with log.open("a") as said:
+            return subprocess.Popen(
+                command, cwd=self.folder, stdout=said, stderr=said, env=with_this_python(**environment)
+            )
+
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run Snakemake on the quick suite, or as `arguments` say."""
         suite = () if "--config" in arguments else ("--config", "suite=quick")

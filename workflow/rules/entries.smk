@@ -57,6 +57,7 @@ rule entries:
         "results/tables/{suite}/entries.log",
     benchmark:
         "results/tables/{suite}/entries.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1

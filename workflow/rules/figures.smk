@@ -49,6 +49,7 @@ for FIGURE, (TABLE, CONTENT) in FIGURES_OF_TABLES.items():
             f"results/figures/{{suite}}/{FIGURE}.log",
         benchmark:
             f"results/figures/{{suite}}/{FIGURE}.benchmark.tsv"
+        localrule: True
         conda:
             "../../envs/report.yaml"
         threads: 1
@@ -90,6 +91,7 @@ for FIGURE, (NEEDED, CONTENT) in FIGURES_OF_DATASETS.items():
             f"results/figures/{{suite}}/{FIGURE}_{{dataset}}.log",
         benchmark:
             f"results/figures/{{suite}}/{FIGURE}_{{dataset}}.benchmark.tsv"
+        localrule: True
         conda:
             "../../envs/report.yaml"
         threads: 1
@@ -145,6 +147,7 @@ rule figure_utility:
         "results/figures/{suite}/utility_{dataset}.log",
     benchmark:
         "results/figures/{suite}/utility_{dataset}.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -187,6 +190,7 @@ rule figure_neighbours:
         "results/figures/{suite}/neighbours_{dataset}_{backbone}_{loss}.log",
     benchmark:
         "results/figures/{suite}/neighbours_{dataset}_{backbone}_{loss}.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -220,6 +224,7 @@ rule figure_toy:
         "results/figures/{suite}/toy.log",
     benchmark:
         "results/figures/{suite}/toy.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1

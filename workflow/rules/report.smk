@@ -1,4 +1,5 @@
 # Tables, the page of all results, and the texts of the report.
+# Local, as figures are: on a cluster a job would take longer to start than any of them takes.
 # Inputs: metrics.json, run.json, utility.parquet of the suite's runs; numbers of others in report/.
 # Outputs: results/tables/{suite}/*, results/index.html
 
@@ -54,6 +55,7 @@ rule comparisons:
         "results/tables/{suite}/comparisons.log",
     benchmark:
         "results/tables/{suite}/comparisons.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -145,6 +147,7 @@ rule claims:
         "results/tables/{suite}/claims.log",
     benchmark:
         "results/tables/{suite}/claims.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -176,6 +179,7 @@ rule deviations:
         "results/tables/{suite}/deviations.log",
     benchmark:
         "results/tables/{suite}/deviations.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1
@@ -212,6 +216,7 @@ rule page:
         "results/page.log",
     benchmark:
         "results/page.benchmark.tsv"
+    localrule: True
     conda:
         "../../envs/report.yaml"
     threads: 1

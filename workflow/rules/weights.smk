@@ -2,6 +2,10 @@
 # or pretrained here on single digits. The only rule besides `download` that uses the network.
 # Outputs: results/weights/{backbone}.{safetensors,json}
 
+FETCHED = any(
+    config["backbones"][name]["weights"] == "hub" for name in GRID["backbones"]
+)
+
 
 rule weights:
     input:
@@ -16,8 +20,8 @@ rule weights:
         "results/weights/{backbone}.log",
     benchmark:
         "results/weights/{backbone}.benchmark.tsv"
-    # Compute nodes of a cluster often have no network.
-    localrule: True
+    # Compute nodes of a cluster often have no network; pretraining needs none.
+    localrule: FETCHED
     conda:
         "../../envs/train.yaml"
     threads: 1

@@ -1,0 +1,178 @@
+"""The Slurm profile on a real Slurm with two pretended GPUs, with jobs and Snakemake killed."""
+
+import hashlib
+import re
+import shutil
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.workflow import slurm
+from tests.workflow.checkout import Checkout, fresh_checkout
+from tests.workflow.slurm import Cluster
+
+pytestmark = pytest.mark.skipif(bool(slurm.missing()), reason=slurm.missing() or "-")
+
+TABLE = "results/tables/quick/comparisons.csv"
+SUITE = {
+    "scale": "miniature",
+    "datasets": ["cub"],
+    "backbones": ["test_resnet", "test_vit"],
+    "losses": ["smooth_ap"],
+}
+CELLS = [(network, variant) for network in SUITE["backbones"] for variant in ("base", "tcm")]
+# Long enough to be caught in the middle: with fewer epochs a training might end before its kill.
+EPOCHS = {"test_resnet": 40, "test_vit": 30}
+SEED0 = "results/runs/cub/{}/smooth_ap/{}/seed0"
+# A GPU for each training and a quicker look than a cluster should be given.
+OPTIONS = (
+    *("--workflow-profile", "workflow/profiles/slurm", "--configfile", "one.yaml"),
+    *("--set-resources", "train_smooth_ap:gpu=1", "train_smooth_ap:gpu_model=toy"),
+    *("--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3"),
+    *("--latency-wait", "10", "--", TABLE),
+)
+
+
+def configured(checkout: Checkout) -> Checkout:
+    """Write the configuration of the suite's slice."""
+    config = yaml.safe_load((checkout.folder / "config.yaml").read_text())
+    recipes = [
+        {"where": {"backbone": name}, "set": {"epochs": epochs, "milestones": [epochs // 2]}}
+        for name, epochs in EPOCHS.items()
+    ]
+    text = yaml.safe_dump(
+        {
+            "suite": "quick",
+            "suites": {"quick": SUITE},
+            "recipes": config["recipes"] + recipes,
+            "training": {"checkpoint_minutes": 0.02, "log_seconds": 1},
+        }
+    )
+    (checkout.folder / "one.yaml").write_text(text)
+    return checkout
+
+
+def until(true: Callable[[], Any], what: str, seconds: float = 300) -> Any:
+    """Wait until something is true, and return it."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with slurm.started(tmp_path_factory.mktemp("slurm") / "toy") as cluster:
+        yield cluster
+
+
+def trainings(cluster: Cluster, checkout: Checkout) -> dict[str, str]:
+    """Return the GPU of each training that runs and has saved its state, by number of its job."""
+    jobs = [number for number, rule in cluster.jobs().items() if "rule_train" in rule]
+    saved = len(list(checkout.folder.glob("results/runs/**/last.ckpt")))
+    gpus = {job: cluster.gpu(job) for job in jobs}
+    return {job: gpu for job, gpu in gpus.items() if gpu} if saved >= len(jobs) else {}
+
+
+def two_side_by_side(cluster: Cluster, checkout: Checkout) -> dict[str, str]:
+    def both() -> dict[str, str]:
+        found = trainings(cluster, checkout)
+        return found if len(found) == 2 else {}
+
+    return until(both, "no two trainings side by side")
+
+
+@pytest.fixture(scope="module")
+def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Run the slice on the cluster: a training killed, one requeued, then Snakemake killed."""
+    checkout = configured(fresh_checkout(tmp_path_factory.mktemp("cluster") / "tcm-bench"))
+    log = checkout.folder / "snakemake.out"
+    first = checkout.start("snakemake", *OPTIONS, log=log, **cluster.environment)
+    try:
+        killed, requeued = two_side_by_side(cluster, checkout).items()
+        # Seen at one time, on devices of their own.
+        assert {killed[1], requeued[1]} == {"0", "1"}, log.read_text()
+        cluster.ask("scancel", "--signal=KILL", killed[0])
+        cluster.ask("scontrol", "requeue", requeued[0])
+        until(lambda: requeued[0] in cluster.jobs("PENDING"), "not requeued")
+        # The one goes on in its own job, the other is started again under its number.
+        assert requeued[0] in two_side_by_side(cluster, checkout)
+    finally:
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert cluster.jobs(), "its jobs were to outlive Snakemake"
+    cluster.ask("scancel", "--partition=main")
+    until(lambda: not cluster.jobs("RUNNING,COMPLETING"), "jobs did not end")
+    unlocked = checkout.run("snakemake", *OPTIONS[:-2], "--unlock", **cluster.environment)
+    assert unlocked.returncode == 0, unlocked.stderr
+    second = checkout.run("snakemake", *OPTIONS, **cluster.environment)
+    assert second.returncode == 0, (log.read_text() + second.stderr)[-8000:]
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def local(finished: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Train and measure the same on this machine, from the same data and start weights."""
+    checkout = configured(fresh_checkout(tmp_path_factory.mktemp("local") / "tcm-bench"))
+    for name in ("data", "weights"):
+        shutil.copytree(finished.folder / "results" / name, checkout.folder / "results" / name)
+    done = checkout.run("snakemake", "--cores", "2", "--configfile", "one.yaml", "--", TABLE)
+    assert done.returncode == 0, done.stderr[-5000:]
+    return checkout
+
+
+@pytest.mark.parametrize(("network", "variant"), CELLS)
+def test_numbers_are_those_of_the_local_run(
+    finished: Checkout, local: Checkout, network: str, variant: str
+) -> None:
+    for name in ("model.safetensors", "embeddings.npz", "utility.parquet", "classes.parquet"):
+        here, there = (
+            hashlib.sha256((place.folder / SEED0.format(network, variant) / name).read_bytes())
+            for place in (local, finished)
+        )
+        assert here.hexdigest() == there.hexdigest(), name
+
+
+def test_the_table_is_that_of_the_local_run(finished: Checkout, local: Checkout) -> None:
+    here, there = ((place.folder / TABLE).read_text() for place in (local, finished))
+    assert here == there
+    assert here.count("\n") == 1 + len(SUITE["backbones"])
+
+
+@pytest.mark.parametrize(("network", "variant"), CELLS)
+def test_no_epoch_was_trained_twice(finished: Checkout, network: str, variant: str) -> None:
+    said = (finished.folder / SEED0.format(network, variant) / "train.log").read_text()
+    ended = Counter(re.findall(r"^epoch (\d+) of", said, re.MULTILINE))
+    assert ended == {str(epoch): 1 for epoch in range(1, EPOCHS[network] + 1)}
+
+
+def test_pretraining_is_submitted_and_tables_are_not(finished: Checkout) -> None:
+    submitted = {path.name for path in (finished.folder / ".snakemake/slurm_logs").iterdir()}
+    said = (finished.folder / "snakemake.out").read_text()
+    assert re.search(r"rule weights.*?has been submitted", said, re.DOTALL)
+    assert not {"rule_comparisons", "rule_download"} & submitted
+
+
+def test_a_cancelled_job_ends_the_call(
+    cluster: Cluster, finished: Checkout, tmp_path: Path
+) -> None:
+    checkout = finished.copy(tmp_path / "tcm-bench")
+    shutil.rmtree(checkout.folder / SEED0.format("test_resnet", "base"))
+    log = tmp_path / "out"
+    options = ("--retries", "0", *OPTIONS)
+    process = checkout.start("snakemake", *options, log=log, **cluster.environment)
+    try:
+        job, *_ = until(lambda: trainings(cluster, checkout), "no training")
+        cluster.ask("scancel", job)
+        assert process.wait(120) == 1
+    finally:
+        process.kill()
+        process.wait()
+    assert "CANCELLED" in log.read_text()
