@@ -58,14 +58,15 @@ def command(arguments: argparse.Namespace) -> None:
     """Train."""
     values = _stdin() if arguments.config == "-" else read_json(arguments.config)
     from tcmbench.training.journal import Watching
-    from tcmbench.training.loop import FILES, train
+    from tcmbench.training.launch import launch
+    from tcmbench.training.loop import FILES
     from tcmbench.training.settings import Settings
 
     settings = Settings.from_json(values)
     read = (arguments.config, settings.manifest, settings.weights, settings.loss.file)
     keep_apart((arguments.out / name for name in FILES), (Path(name) for name in read if name))
     watching = Watching(arguments.log_seconds, arguments.checkpoint_minutes, arguments.tensorboard)
-    train(settings, arguments.out, arguments.device, arguments.resume, watching)
+    launch(settings, arguments.out, arguments.device, arguments.resume, watching)
 
 
 def _stdin() -> object:

@@ -10,18 +10,19 @@ import pytest
 import torch
 
 from tcmbench.common import devices
-from tcmbench.common.devices import claim_device, claim_index, claim_kind, physical_names
+from tcmbench.common.devices import claim_device, claim_indices, claim_kind, physical_names
 from tcmbench.common.errors import UserError
 
 FORK = multiprocessing.get_context("fork")
 NOBODY = 65534
 
 
-def hold(names, folder, answer, user):
+def hold(names, folder, answer, user, count):
     if user is not None:
         os.setuid(user)
     try:
-        answer.send(claim_index(names, folder))
+        found = claim_indices(names, count, folder, look_s=0.01)
+        answer.send(found[0] if count == 1 else found)
     except OSError as error:
         answer.send(repr(error))
     signal.pause()
@@ -29,14 +30,20 @@ def hold(names, folder, answer, user):
 
 @pytest.fixture
 def start():
-    """Start a process that claims a GPU and lives on; return its process and what it got."""
+    """Start a process that claims GPUs and lives on; return its process and what it got.
+
+    One that has to wait answers later; then its end of the pipe is returned.
+    """
     children = []
 
-    def started(names, folder, user=None):
+    def started(names, folder, user=None, count=1, waits=False):
         here, there = FORK.Pipe()
-        child = FORK.Process(target=hold, args=(names, folder, there, user))
+        child = FORK.Process(target=hold, args=(names, folder, there, user, count))
         child.start()
         children.append(child)
+        if waits:
+            assert not here.poll(0.5)
+            return child, here
         assert here.poll(30)
         return child, here.recv()
 
@@ -51,11 +58,49 @@ def test_each_process_has_a_gpu_of_its_own_until_it_dies(start, tmp_path):
     first, index = start(names, tmp_path)
     assert index == 0
     assert start(names, tmp_path)[1] == 1
-    third, shared = start(names, tmp_path)
-    assert shared == third.pid % 2
+    _, answer = start(names, tmp_path, waits=True)
+    os.kill(first.pid, signal.SIGKILL)
+    assert answer.poll(30)
+    assert answer.recv() == 0
+
+
+def test_several_gpus_are_claimed_all_or_none(start, tmp_path):
+    names = ["0", "1", "2"]
+    first, index = start(names, tmp_path)
+    assert index == 0
+    assert start(names, tmp_path, count=2)[1] == [1, 2]
+    _, answer = start(names, tmp_path, count=2, waits=True)
+    # What is too little for one that waits, it leaves to others.
     os.kill(first.pid, signal.SIGKILL)
     first.join()
     assert start(names, tmp_path)[1] == 0
+    assert not answer.poll(0.5)
+
+
+def test_a_process_is_given_what_it_has(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "_held", {})
+    assert claim_indices(["0", "1"], 1, tmp_path) == claim_indices(["0", "1"], 1, tmp_path) == [0]
+    assert claim_indices(["0", "1"], 2, tmp_path) == [0, 1]
+    for lock in devices._held.values():
+        os.close(lock)
+
+
+def test_gpus_of_another_job_of_slurm_may_have_the_same_number(start, tmp_path, monkeypatch):
+    for job in ("7", "8"):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        assert start(["0"], tmp_path)[1] == 0
+    start(["0"], tmp_path, waits=True)
+
+
+def test_the_gpus_of_a_run_are_all_that_its_processes_see(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "_held", {})
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,7")
+    devices.claim_visible(2)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "3,5"
+    for lock in devices._held.values():
+        os.close(lock)
 
 
 def test_names_are_what_is_locked(start, tmp_path):
@@ -104,7 +149,7 @@ def test_claimed_device(monkeypatch):
         claim_device("cuda")
     assert str(error.value) == ("no GPU is visible to this process; choose cpu to work without one")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
-    monkeypatch.setattr(devices, "claim_index", lambda names: len(names) - 1)
+    monkeypatch.setattr(devices, "claim_indices", lambda names: [len(names) - 1])
     assert claim_device("cuda") == claim_device("auto") == torch.device("cuda", 2)
     assert claim_device("cpu") == torch.device("cpu")
     current = []

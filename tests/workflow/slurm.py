@@ -38,6 +38,7 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 MpiDefault=none
 ReturnToService=2
+SlurmdParameters=config_overrides
 SchedulerParameters=sched_interval=2,bf_interval=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
@@ -66,14 +67,14 @@ class Cluster:
     """A Slurm that runs.
 
     Attributes:
-        environment: what its commands need to find it.
+        environment: what a workflow needs to find it; `PATH` goes in front of the usual one.
     """
 
     environment: dict[str, str]
 
     def ask(self, *command: str) -> str:
         """Run one of Slurm's commands and return what it prints."""
-        environment = {**os.environ, **self.environment}
+        environment = {**os.environ, "SLURM_CONF": self.environment["SLURM_CONF"]}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
@@ -91,9 +92,16 @@ class Cluster:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Cluster]:
-    """Start munged, slurmctld and slurmd, and end them and all jobs after."""
-    environment = _written(folder)
+def started(folder: Path, cores: int, memory_mb: int) -> Iterator[Cluster]:
+    """Start munged, slurmctld and slurmd, and end them and all jobs after.
+
+    Args:
+        folder: where everything of it lives.
+        cores: that its node is said to have.
+        memory_mb: likewise.
+    """
+    _write(folder, cores, memory_mb)
+    environment = {"SLURM_CONF": str(folder / "slurm.conf"), "PATH": str(folder / "bin")}
     with ExitStack() as daemons:
         for command in (
             ["munged", "--foreground", f"--key-file={folder}/munge.key", "--force",
@@ -102,7 +110,7 @@ def started(folder: Path) -> Iterator[Cluster]:
             ["slurmctld", "-D", "-i"],
             ["slurmd", "-D", "-N", "localhost"],
         ):  # fmt: skip
-            daemons.enter_context(_daemon(command, folder, environment))
+            daemons.enter_context(_daemon(command, folder))
             time.sleep(1)
         cluster = Cluster(environment)
         _wait_for_node(cluster)
@@ -114,29 +122,31 @@ def started(folder: Path) -> Iterator[Cluster]:
             time.sleep(2)
 
 
-def _written(folder: Path) -> dict[str, str]:
-    """Write the configuration; return the environment in which it is found."""
-    for name in ("state", "spool", "gpu"):
+def _write(folder: Path, cores: int, memory_mb: int) -> None:
+    """Write the configuration and the devices."""
+    for name in ("state", "spool", "gpu", "bin"):
         (folder / name).mkdir(parents=True)
     for index in range(GPUS):
         os.mknod(folder / f"gpu/pretended{index}", stat.S_IFCHR | 0o600, NULL)
     (folder / "munge.key").write_bytes(os.urandom(128))
     (folder / "munge.key").chmod(0o400)
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20
     text = CONFIGURATION.format(
         folder=folder,
         host=socket.gethostname().partition(".")[0],
         control=_free_port(),
         daemon=_free_port(),
-        cores=os.cpu_count(),
-        memory=int(pages * 0.9),
+        cores=cores,
+        memory=memory_mb,
         gpus=GPUS,
     )
     (folder / "slurm.conf").write_text(text)
     (folder / "gres.conf").write_text(
         f"Name=gpu Type=toy File={folder}/gpu/pretended[0-{GPUS - 1}]\n"
     )
-    return {"SLURM_CONF": str(folder / "slurm.conf")}
+    # The executor starts `srun` within a job without SLURM_CONF, as clusters keep it under /etc.
+    srun = folder / "bin/srun"
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {shutil.which("srun")} "$@"\n')
+    srun.chmod(0o755)
 
 
 def _free_port() -> int:
@@ -147,11 +157,10 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _daemon(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[None]:
+def _daemon(command: list[str], folder: Path) -> Iterator[None]:
+    environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
     with (folder / f"{command[0]}.out").open("w") as out:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=out, env={**os.environ, **environment}
-        )
+        process = subprocess.Popen(command, stdout=out, stderr=out, env=environment)
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ import hashlib
 import re
 import shutil
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -69,7 +70,8 @@ def until(true: Callable[[], Any], what: str, seconds: float = 300) -> Any:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with slurm.started(tmp_path_factory.mktemp("slurm") / "toy") as cluster:
+    # More cores than there are, since a job mostly waits: Snakemake starts twice in each.
+    with slurm.started(tmp_path_factory.mktemp("slurm") / "toy", 6, 12000) as cluster:
         yield cluster
 
 
@@ -81,12 +83,15 @@ def trainings(cluster: Cluster, checkout: Checkout) -> dict[str, str]:
     return {job: gpu for job, gpu in gpus.items() if gpu} if saved >= len(jobs) else {}
 
 
-def two_side_by_side(cluster: Cluster, checkout: Checkout) -> dict[str, str]:
+def two_side_by_side(
+    cluster: Cluster, checkout: Checkout, snakemake: subprocess.Popen[bytes]
+) -> dict[str, str]:
     def both() -> dict[str, str]:
+        assert snakemake.poll() is None, (checkout.folder / "snakemake.out").read_text()[-5000:]
         found = trainings(cluster, checkout)
         return found if len(found) == 2 else {}
 
-    return until(both, "no two trainings side by side")
+    return until(both, "no two trainings side by side", 600)
 
 
 @pytest.fixture(scope="module")
@@ -96,14 +101,14 @@ def finished(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Chec
     log = checkout.folder / "snakemake.out"
     first = checkout.start("snakemake", *OPTIONS, log=log, **cluster.environment)
     try:
-        killed, requeued = two_side_by_side(cluster, checkout).items()
+        killed, requeued = two_side_by_side(cluster, checkout, first).items()
         # Seen at one time, on devices of their own.
         assert {killed[1], requeued[1]} == {"0", "1"}, log.read_text()
         cluster.ask("scancel", "--signal=KILL", killed[0])
         cluster.ask("scontrol", "requeue", requeued[0])
         until(lambda: requeued[0] in cluster.jobs("PENDING"), "not requeued")
         # The one goes on in its own job, the other is started again under its number.
-        assert requeued[0] in two_side_by_side(cluster, checkout)
+        assert requeued[0] in two_side_by_side(cluster, checkout, first)
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()

@@ -182,17 +182,27 @@ def regularizer_sources(wildcards):
     return [] if wildcards.variant == "base" else code("tcmbench/regularizers/tcm.py")
 
 
+def train_values(loss, wildcards):
+    """The configuration of a run of this loss."""
+    cell = (
+        wildcards.dataset,
+        wildcards.backbone,
+        f"{loss}{wildcards.get('point', '')}",
+    )
+    return TRAIN_CONFIGS[Run(*cell, wildcards.variant, int(wildcards.seed))]
+
+
 def train_json(loss):
-    """The configuration of a run of this loss as JSON: a changed key re-runs what it changes."""
+    """The same as JSON: a changed key re-runs what it changes."""
+    return lambda wildcards: as_json(train_values(loss, wildcards))
+
+
+def for_each_process(loss, amount):
+    """What one process of a training takes, a number or a function, times its processes."""
 
     def of_run(wildcards):
-        cell = (
-            wildcards.dataset,
-            wildcards.backbone,
-            f"{loss}{wildcards.get('point', '')}",
-        )
-        run = Run(*cell, wildcards.variant, int(wildcards.seed))
-        return as_json(TRAIN_CONFIGS[run])
+        processes = train_values(loss, wildcards)["compute"].get("processes", 1)
+        return processes * (amount(wildcards) if callable(amount) else amount)
 
     return of_run
 

@@ -41,10 +41,10 @@ for LOSS, ENTRY in config["losses"].items():
         retries: retries(3)
         conda:
             "../../envs/train.yaml"
-        threads: THREADS
+        threads: for_each_process(LOSS, THREADS)
         resources:
-            gpu=int(ON_GPU),
-            mem_mb=32000 if LARGE else 1500,
+            gpu=for_each_process(LOSS, int(ON_GPU)),
+            mem_mb=for_each_process(LOSS, 32000 if LARGE else 1500),
             runtime=1440 if LARGE else 30,
             device=DEVICE,
             # Not a parameter: how a training is watched changes no result, so it re-runs nothing.

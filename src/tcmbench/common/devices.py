@@ -1,13 +1,16 @@
-"""Which processor a job works on: one GPU for each job, agreed on through lock files.
+"""Which processor a job works on: GPUs of its own for each job, agreed on through lock files.
 
-Snakemake counts GPUs but does not hand them out, so jobs on one machine agree among themselves:
-each locks a file named after its GPU and keeps the lock as long as it lives. The kernel frees the
-lock of a process that dies, so none is ever stale.
+Snakemake counts GPUs but does not hand them out, and two of it know nothing of each other, so jobs
+on one machine agree among themselves: each locks a file named after its GPU, keeps the lock as long
+as it lives, and waits where none is free. The kernel frees the lock of a process that dies, so none
+is ever stale.
 """
 
 import fcntl
 import os
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import torch
@@ -15,11 +18,11 @@ from torch import Tensor
 
 from tcmbench.common.errors import UserError
 
-_held: list[int] = []
+_held: dict[str, int] = {}
 
 
 def claim_device(wanted: str) -> torch.device:
-    """Return the device to work on, with a GPU of its own where there is a free one.
+    """Return the device to work on; a GPU is this process's own, and waited for.
 
     Args:
         wanted: `cpu`, `cuda`, or `auto` for a GPU where there is one.
@@ -32,7 +35,7 @@ def claim_device(wanted: str) -> torch.device:
         raise UserError("no GPU is visible to this process; choose cpu to work without one")
     if wanted == "cpu" or count == 0:
         return torch.device("cpu")
-    return torch.device("cuda", claim_index(physical_names(count)))
+    return torch.device("cuda", *claim_indices(physical_names(count)))
 
 
 def claim_kind(wanted: str | None) -> str:
@@ -67,23 +70,70 @@ def physical_names(count: int) -> list[str]:
     return names if len(names) == count else [str(index) for index in range(count)]
 
 
-def claim_index(names: list[str], folder: Path | None = None) -> int:
-    """Lock the first free GPU and return its position; share one if all are taken.
+def claim_visible(count: int) -> None:
+    """Wait for `count` free GPUs and let the processes that are started from now on see no others.
 
-    Only a limit raised by hand (`--resources gpu=N` beyond the GPUs at hand) leads to sharing;
-    the jobs then spread over the GPUs by their process number.
+    Raises:
+        UserError: fewer are visible.
+    """
+    visible = torch.cuda.device_count()
+    if visible < count:
+        raise UserError(
+            f"this run takes {count} GPUs and {visible} are visible; lower gpus_per_run, or give "
+            "it more"
+        )
+    names = physical_names(visible)
+    taken = claim_indices(names, count)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(names[index] for index in taken)
+
+
+def claim_indices(
+    names: list[str], count: int = 1, folder: Path | None = None, look_s: float = 2.0
+) -> list[int]:
+    """Lock the first free GPUs and return their positions; wait until there are as many.
+
+    All or none are locked, so that two runs never wait for what the other has. What this process
+    holds already is free for it.
+
+    Args:
+        names: of the visible GPUs.
+        count: how many, up to the number of names.
+        folder: of the lock files.
+        look_s: seconds between two looks.
     """
     folder = folder or Path(tempfile.gettempdir())
-    for index, name in enumerate(names):
-        lock = _opened(folder / f"tcm-bench-gpu-{name.replace('/', '_')}.lock")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        _held.append(lock)
-        return index
-    return os.getpid() % len(names)
+    told = False
+    while True:
+        locks = {name: lock for name in names if (lock := _locked(name, folder)) is not None}
+        wanted = [index for index, name in enumerate(names) if name in locks][:count]
+        kept = {names[index] for index in wanted} if len(wanted) == count else set()
+        for name in locks.keys() - kept - _held.keys():
+            os.close(locks[name])
+        if kept:
+            _held.update({name: locks[name] for name in kept})
+            return wanted
+        if not told:
+            print(
+                f"waiting for {count} of {len(names)} GPUs: other jobs have them", file=sys.stderr
+            )
+            told = True
+        time.sleep(look_s)
+
+
+def _locked(name: str, folder: Path) -> int | None:
+    """Return the lock of a GPU, None where another process has it."""
+    if name in _held:
+        return _held[name]
+    # Within a job of Slurm, GPUs may be numbered anew: there the number says nothing to other jobs,
+    # and Slurm gives each its own.
+    job = os.environ.get("SLURM_JOB_ID", "")
+    lock = _opened(folder / f"tcm-bench-gpu-{job and job + '-'}{name.replace('/', '_')}.lock")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def _opened(path: Path) -> int:

@@ -28,6 +28,8 @@ MODEL_KEYS = ("pooling", "layer_norm", "embedding_size", "freeze_batch_norm")
 VIEW_KEYS = ("resize", "crop", "crop_scale", "flip")
 # Of `training`, what a run's numbers depend on.
 COMPUTE_KEYS = ("precision", "compile")
+# Of a recipe, and may be missing: one process.
+PROCESSES = "gpus_per_run"
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ def train_config(config: Config, run: Run) -> Config:
     name, point = parsed(run.loss)
     loss = config["losses"][name]
     regularizer = usual(config) | of_regularizer(point)
+    processes = recipe.pop(PROCESSES, 1)
     pretrained = backbone["weights"] != "none"
     return {
         "dataset": run.dataset,
@@ -142,7 +145,9 @@ def train_config(config: Config, run: Run) -> Config:
             **({"class_path": loss["class"]} if "class" in loss else {}),
         },
         "regularizer": regularizer if run.variant == "tcm" else None,
-        "compute": {key: config["training"][key] for key in COMPUTE_KEYS},
+        "compute": {key: config["training"][key] for key in COMPUTE_KEYS}
+        # One is not named, so that runs from before there was a choice are still those wanted.
+        | ({"processes": processes} if processes > 1 else {}),
     }
 
 
@@ -183,7 +188,7 @@ def _recipe(config: Config, run: Run, scale: str) -> Config:
     For images of one's own they are fitted to the classes, but for what is swept.
     """
     merged = _merged(config, run, scale)
-    missing = sorted(set(settings()) - set(merged))
+    missing = sorted(set(settings()) - set(merged) - {PROCESSES})
     if missing:
         raise UserError(
             f"no recipe in config.yaml sets '{missing[0]}' for {run.dataset}, {run.backbone}, "

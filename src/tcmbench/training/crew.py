@@ -69,9 +69,19 @@ ALONE = Crew()
 
 
 @contextmanager
-def assembled() -> Iterator[Crew]:
-    """Join the processes that torchrun started, or be alone; takes no GPU yet."""
-    if not dist.is_torchelastic_launched() or int(os.environ["WORLD_SIZE"]) == 1:
+def assembled(wanted: int | None = None) -> Iterator[Crew]:
+    """Join the processes that torchrun started, or be alone; takes no GPU yet.
+
+    Raises:
+        UserError: another number of processes is wanted than was started.
+    """
+    started = int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
+    if wanted not in (None, started):
+        raise UserError(
+            f"this run is shared by {wanted} processes and {started} were started; let "
+            "src/train.py start them, or leave compute.processes out of its configuration"
+        )
+    if started == 1:
         yield ALONE
         return
     # One group for either kind of device: what is agreed on by `Crew` never waits for a GPU.

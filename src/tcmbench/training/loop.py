@@ -57,7 +57,7 @@ def train(
             loss that is not finite, or a lack of memory.
         SystemExit: the process was asked to end by SIGTERM, and the state is saved.
     """
-    with explained(settings), assembled() as crew:
+    with explained(settings), assembled(settings.compute.processes) as crew:
         # Refused, if it is to be, before a folder is made for the lock.
         data = TrainingData(settings, crew)
         with alone_in(folder, crew), Stop(crew) as stop:

@@ -52,15 +52,23 @@ class Optimization:
 
 @dataclass(frozen=True)
 class Compute:
-    """How the network's products are computed: rounding depends on it, so it is part of a run."""
+    """How a run is computed: rounding depends on it, so it is part of a run.
+
+    `processes` share it, each with a GPU where there are some; None: as many as torchrun started.
+    """
 
     precision: str = "auto"
     compile: bool = False
+    processes: int | None = None
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
             hint = nearest(self.precision, PRECISIONS)
             raise UserError(f"compute: precision '{self.precision}' is unknown; {hint}")
+        if self.processes is not None and self.processes < 1:
+            raise UserError(
+                f"compute: 'processes' must be at least 1, not {self.processes}; raise it"
+            )
 
 
 @dataclass(frozen=True)
