@@ -36,7 +36,11 @@ def _add_files(root: argparse.ArgumentParser) -> None:
 def _add_running(root: argparse.ArgumentParser) -> None:
     """Add where and how to compute."""
     where = "where to compute, with the same result (default: cuda where there is one)"
-    root.add_argument("--device", choices=("cpu", "cuda"), help=where)
+    devices = root.add_mutually_exclusive_group()
+    devices.add_argument("--device", choices=("cpu", "cuda"), help=where)
+    several = "share the passes over all pairs, a process each, with the same result: "
+    several += "cuda:0,cuda:1 or cpu,cpu"
+    devices.add_argument("--devices", metavar="NAME,NAME", help=several)
     how = "how to search for MAP@R: exactly (default up to 20,000 images), with faiss (default "
     how += "beyond, on a CPU), or not at all"
     root.add_argument("--map-at-r", choices=("exact", "faiss", "none"), help=how)
@@ -72,7 +76,7 @@ def _add_definition(root: argparse.ArgumentParser) -> None:
 
 def command(arguments: argparse.Namespace) -> None:
     """Read the embeddings, measure, write the tables first and the metrics last, and print."""
-    from tcmbench.common.devices import claim_kind
+    from tcmbench.common.devices import claim_kind, named_devices
     from tcmbench.common.files import atomic_path
     from tcmbench.common.paths import keep_apart
     from tcmbench.common.provenance import write_record
@@ -94,12 +98,14 @@ def command(arguments: argparse.Namespace) -> None:
             path and outputs.enter_context(atomic_path(path)) for path in written
         )
         try:
-            device, definition = claim_kind(arguments.device), _definition(arguments)
-            search, hours = arguments.map_at_r, arguments.max_hours
-            check_budget(*rows, definition, device, search, curves is not None, hours)
-            metrics, found = measure(*rows, definition, device, search)
+            shares = named_devices(arguments.devices) if arguments.devices else []
+            device = shares[0].partition(":")[0] if shares else claim_kind(arguments.device)
+            definition, search = _definition(arguments), arguments.map_at_r
+            hours = arguments.max_hours
+            check_budget(*rows, definition, device, search, curves is not None, hours, shares)
+            metrics, found = measure(*rows, definition, device, search, shares)
             if curves:
-                write_curves(curves, whole_curves(*rows, device), arguments.beta)
+                write_curves(curves, whole_curves(*rows, device, shares), arguments.beta)
         except UserError as error:
             raise UserError(f"{arguments.embeddings}: {error}") from None
         if utility:

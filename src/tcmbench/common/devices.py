@@ -53,6 +53,33 @@ def claim_kind(wanted: str | None) -> str:
     return device.type
 
 
+def named_devices(names: str) -> list[str]:
+    """Return the devices of a list such as `cuda:0,cuda:1`, of which the first is made the current.
+
+    They are taken as named, whatever other jobs do.
+
+    Raises:
+        UserError: a name of no device, of one that is not visible, or of two kinds.
+    """
+    found = [name.strip() for name in names.split(",")]
+    try:
+        devices = [torch.device(name) for name in found]
+    except RuntimeError:
+        raise UserError(
+            f"'{names}' does not name devices; write cuda:0,cuda:1 or cpu,cpu"
+        ) from None
+    kinds, visible = {device.type for device in devices}, torch.cuda.device_count()
+    if len(kinds) > 1 or not kinds <= {"cpu", "cuda"}:
+        raise UserError(f"'{names}' are of several kinds, which round differently; name one kind")
+    if "cuda" in kinds:
+        if any(device.index is None or device.index >= visible for device in devices):
+            raise UserError(
+                f"'{names}' names GPUs that are not here: {visible} are visible, from cuda:0 on"
+            )
+        torch.cuda.set_device(devices[0])
+    return found
+
+
 def uploaded(values: Tensor, device: torch.device) -> Tensor:
     """Return a tensor on `device`; one that lies on the host gets there without a wait for a GPU.
 

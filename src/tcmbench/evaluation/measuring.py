@@ -1,6 +1,6 @@
 """The measuring: one pass over the pairs, and what does not come with it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +61,7 @@ def measure(
     definition: Definition,
     device: str,
     search: str | None = None,
+    shares: Sequence[str] = (),
 ) -> tuple[dict[str, Any], PairEvaluation]:
     """Return the content of metrics.json without its provenance, and what it was made of.
 
@@ -70,11 +71,12 @@ def measure(
         definition: of OPIS.
         device: `cpu` or `cuda`.
         search: for MAP@R: `exact`, `faiss` or `none`; by default by size and device.
+        shares: devices of that kind that share the pass over all pairs, a process each.
 
     Raises:
         UserError: as `metrics.opis`.
     """
-    found = _one_pass(embeddings, labels, definition, device)
+    found = _one_pass(embeddings, labels, definition, device, shares)
     result = found.consistency
     field_recall, field_search = field_recall_at_1(embeddings, labels, device)
     search = search or chosen_search(len(embeddings), device)
@@ -103,6 +105,7 @@ def check_budget(
     search: str | None,
     curves: bool,
     max_hours: float,
+    shares: Sequence[str] = (),
 ) -> None:
     """Refuse what would take longer or more memory than there is; the arguments of `measure`.
 
@@ -114,25 +117,40 @@ def check_budget(
         search: as in `measure`.
         curves: whether `whole_curves` follows.
         max_hours: what may be taken.
+        shares: as in `measure`.
 
     Raises:
         UserError: it is estimated to take more.
     """
     search = search or chosen_search(len(embeddings), device)
     points = CURVE_POINTS if curves else 0
-    asked = Asked(definition.num_thresholds, search, points, is_searched(len(embeddings)))
+    gpus = max(1, len(shares)) if device == "cuda" else 1
+    asked = Asked(definition.num_thresholds, search, points, is_searched(len(embeddings)), gpus)
     check(embeddings, labels, device, asked, max_hours)
 
 
-def whole_curves(embeddings: NDArray[Any], labels: NDArray[Any], device: str) -> PairErrorRates:
+def whole_curves(
+    embeddings: NDArray[Any], labels: NDArray[Any], device: str, shares: Sequence[str] = ()
+) -> PairErrorRates:
     """Count each class's errors at distances from 0 to 2, in a pass of their own."""
     thresholds, count = np.linspace(0, 2, CURVE_POINTS), len(embeddings)
     with Progress(count * (count - 1) // 2, "pairs", "curves") as progress:
-        return error_rates(embeddings, labels, thresholds, device=device, report=progress.update)
+        return error_rates(
+            embeddings,
+            labels,
+            thresholds,
+            device=device,
+            report=progress.update,
+            devices=shares,
+        )
 
 
 def _one_pass(
-    embeddings: NDArray[Any], labels: NDArray[Any], definition: Definition, device: str
+    embeddings: NDArray[Any],
+    labels: NDArray[Any],
+    definition: Definition,
+    device: str,
+    shares: Sequence[str],
 ) -> PairEvaluation:
     """Go over all pairs, with a line of progress where it takes long."""
     count = len(embeddings)
@@ -148,4 +166,5 @@ def _one_pass(
             frr_range=definition.frr_range,
             device=device,
             report=progress.update,
+            devices=shares,
         )

@@ -1,6 +1,6 @@
 """Everything at once: threshold consistency and recall from the same pass over the pairs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tcmbench.metrics.class_recall import ClassRecall, by_class
@@ -43,6 +43,7 @@ def evaluate_all_pairs(
     block_size: int | None = None,
     exact: bool | None = None,
     report: Callable[[int], None] | None = None,
+    devices: Sequence[str] = (),
 ) -> PairEvaluation:
     """Measure OPIS and recall at every k together, in the time of one of them.
 
@@ -63,6 +64,8 @@ def evaluate_all_pairs(
         exact: float64 products throughout, or (False) float32 ones where that is sure.
         report: called now and then with a number of pairs done, N (N - 1) / 2 in all; not called
             on the exact path.
+        devices: share the pass, a process each, as ("cuda:0", "cuda:1"), with exactly the result of
+            the first alone; instead of `device`. A script needs `if __name__ == "__main__":` then.
 
     Raises:
         UserError: as `opis` and `recall_at_k`.
@@ -79,8 +82,8 @@ def evaluate_all_pairs(
     """
     scoring = Scoring(far_range, beta, epsilon, num_thresholds, frr_range)
     ks = checked_ks(k)
-    rows = scoring.checked(prepare(embeddings, labels, device))
-    options = Options(block_size, exact, report=report)
+    rows = scoring.checked(prepare(embeddings, labels, devices[0] if devices else device))
+    options = Options(block_size, exact, report=report, devices=devices)
     found = sweep(rows, scoring.calibration(), tuple(sorted({1, *ks})), options)
     assert found.ahead is not None
     recalls = hit_rates(found, ks), by_class(rows, found.ahead)

@@ -1,6 +1,6 @@
 """False accept and false reject rates at any thresholds, of all pairs and of each class."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from tcmbench.metrics.engine.cosines import checked_distances
 from tcmbench.metrics.engine.counting import full_precision
-from tcmbench.metrics.engine.inputs import Device, Embeddings, prepare
+from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, prepare
 from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, Tile, tile_side
-from tcmbench.metrics.engine.rates import Array, count_rates
+from tcmbench.metrics.engine.plan import Report
+from tcmbench.metrics.engine.rates import Array, count_within, rates
+from tcmbench.metrics.engine.shares import Share, shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ def error_rates(
     device: Device = None,
     block_size: int | None = None,
     report: Callable[[int], None] | None = None,
+    devices: Sequence[str] = (),
 ) -> PairErrorRates:
     """Count false accepts and false rejects over all pairs at each threshold, exactly.
 
@@ -57,6 +60,7 @@ def error_rates(
         device: where to compute; by default where the embeddings are. Results are the same.
         block_size: side of a tile of pairs. Results are the same.
         report: called now and then with a number of pairs done, N (N - 1) / 2 in all.
+        devices: share the pass, a process each, see `evaluate_all_pairs`; instead of `device`.
 
     Raises:
         UserError: unusable embeddings, labels or thresholds.
@@ -70,14 +74,17 @@ def error_rates(
         (array([0.5, 0.5]), array([1., 0.]), array([[1., 0.]]))
     """
     distances = checked_distances(thresholds)
-    rows = prepare(embeddings, labels, device)
-    tiles = _told(AllTiles(rows, tile_side(rows, block_size)), report)
+    rows = prepare(embeddings, labels, devices[0] if devices else device)
     order = distances.argsort()
     back = order.argsort()
     with full_precision():
         # No pair is further than 2 apart; infinity marks cells of a tile that are no pair.
         cuts = np.minimum(distances[order], 3)
-        found = count_rates(rows, cuts, PositiveTiles(rows), tiles)
+        positives = count_within(rows, cuts, PositiveTiles(rows))
+        arguments = (cuts, tile_side(rows, block_size))
+        every = sum(shared(_share_within, rows, devices, arguments, report))
+        # Both ends of a positive pair lie in its class; of a negative pair, one in each of two.
+        found = rates(rows, cuts, positives // 2, every - positives)
     there = rows.positives.any()
     kept = rows.sizes >= 2
     return PairErrorRates(
@@ -90,10 +97,19 @@ def error_rates(
     )
 
 
-def _told(tiles: Iterable[Tile], report: Callable[[int], None] | None) -> Iterator[Tile]:
-    """Hand the tiles on, and tell of each once it has been counted."""
+def _share_within(
+    rows: LabelledRows, share: Share, report: Report | None, cuts: Array, side: int
+) -> NDArray[np.int64]:
+    with full_precision():
+        tiles = _told(share.of(AllTiles(rows, side)), report, share.count)
+        return count_within(rows, cuts, tiles)
+
+
+def _told(tiles: Iterable[Tile], report: Report | None, shares: int) -> Iterator[Tile]:
+    """Hand the tiles on, and tell of each, and of those of other shares, once it is counted."""
     for tile in tiles:
         yield tile
         if report is not None:
             height, width = tile.squared.shape
-            report(height * (height - 1) // 2 if tile.rows == tile.cols else height * width)
+            pairs = height * (height - 1) // 2 if tile.rows == tile.cols else height * width
+            report(shares * pairs)

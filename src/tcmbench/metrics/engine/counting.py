@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -12,9 +12,10 @@ from torch import Tensor
 from tcmbench.metrics.engine.brackets import Bins
 from tcmbench.metrics.engine.inputs import LabelledRows
 from tcmbench.metrics.engine.plan import Report
+from tcmbench.metrics.engine.shares import Share, shared
 from tcmbench.metrics.engine.strips import Product
 from tcmbench.metrics.engine.threads import one_thread
-from tcmbench.metrics.engine.totals import Totals
+from tcmbench.metrics.engine.totals import Totals, added
 
 # From here on, numba's import (half a second) is paid back.
 _NUMBA_PAYS = 4096
@@ -37,6 +38,7 @@ def count_pairs(
     side: int,
     engine: str | None,
     report: Report | None,
+    devices: Sequence[str] = (),
 ) -> Totals:
     """Count all negative pairs by similarity, and each row's neighbours above its two limits.
 
@@ -47,21 +49,35 @@ def count_pairs(
         side: of a tile.
         engine: "numba" or "torch"; by default numba on a CPU where it is installed and pays.
         report: called after each strip of tiles with its number of pairs, N (N - 1) / 2 in all.
+        devices: share the strips, see `shared`; the counts are those of one.
     """
-    engine = engine or _engine(rows)
-    counter = _counter(engine)(rows, limits, bins, side)
+    arguments = (limits.cpu(), bins, side, engine or _engine(rows))
+    return added(shared(_count_share, rows, devices, arguments, report))
+
+
+def _count_share(
+    rows: LabelledRows,
+    share: Share,
+    report: Report | None,
+    limits: Tensor,
+    bins: Bins,
+    side: int,
+    engine: str,
+) -> Totals:
+    counter = _counter(engine)(rows, limits.to(rows.unit.device), bins, side)
     count = len(rows)
 
     def product(left: slice, right: slice, out: Tensor) -> Tensor:
         return torch.mm(rows.unit[left], rows.unit[right].T, out=out)
 
     # Threads that multiply tiles of their own must not share each product among more.
-    with one_thread(engine == "numba"):
-        for start in range(0, count, side):
-            strip = slice(start, min(start + side, count))
-            counter.strip(strip, product)
+    with full_precision(), one_thread(engine == "numba"):
+        for start in share.of(range(0, count, side)):
+            counter.strip(slice(start, min(start + side, count)), product)
             if report is not None:
-                report((strip.stop - start) * (2 * count - 1 - start - strip.stop) // 2)
+                # Strips of the other shares, which lie between this one and the next.
+                stop = min(start + share.count * side, count)
+                report((stop - start) * (2 * count - 1 - start - stop) // 2)
     return counter.totals()
 
 

@@ -1,6 +1,6 @@
 """What is asked of the pairs, how to go over them, and what is found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -37,12 +37,14 @@ class Options:
         exact: float64 products throughout; by default for few images.
         engine: "numba" or "torch"; by default the faster one.
         report: called with a number of pairs each time they are done.
+        devices: share the float32 pass, a process each; none: it is done here alone.
     """
 
     block_size: int | None = None
     exact: bool | None = None
     engine: str | None = None
     report: Report | None = None
+    devices: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,9 @@ class _Pass:
             with one_thread(self.positives.are_small):
                 best = best_positives(rows, self.positives)
             limits = rank_limits(rows, best)
-        totals = count_pairs(rows, limits, bins, self.side, options.engine, options.report)
+        totals = count_pairs(
+            rows, limits, bins, self.side, options.engine, options.report, options.devices
+        )
         ahead = None
         if self.ks:
             ahead = decide(rows, best, limits, totals.ahead, self.ks, self.side)

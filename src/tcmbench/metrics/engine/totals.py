@@ -1,5 +1,6 @@
 """What one pass over the pairs leaves behind."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,19 @@ class Totals:
     by_group: NDArray[Any]
     fine: NDArray[np.int64]
     ahead: Tensor
+
+
+def added(parts: Sequence[Totals]) -> Totals:
+    """Return the counts of all parts together."""
+    first, *others = parts
+    ahead = first.ahead
+    for part in others:
+        ahead = ahead + part.ahead.to(ahead.device)
+    return Totals(
+        by_group=sum((part.by_group for part in others), first.by_group),
+        fine=sum((part.fine for part in others), first.fine),
+        ahead=ahead,
+    )
 
 
 def groups(rows: LabelledRows) -> tuple[NDArray[np.int64], int]:

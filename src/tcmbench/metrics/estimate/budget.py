@@ -28,13 +28,15 @@ _LARGE = 20_000
 class Asked:
     """What is asked for: thresholds, the search for MAP@R, points of curves over all distances.
 
-    `flat` says whether faiss's full search is asked for beside the exact one.
+    `flat` says whether faiss's full search is asked for beside the exact one; `gpus` share the
+    passes over all pairs.
     """
 
     thresholds: int
     search: str = "exact"
     curves: int = 0
     flat: bool = False
+    gpus: int = 1
 
     @property
     def exact_map(self) -> bool:
@@ -88,7 +90,8 @@ def check(
 def estimate(work: Work, machine: Machine) -> Estimate:
     """Multiply up: half of the matrix with its counting, and MAP@R by its trial or its product."""
     product = 2 * work.pairs * work.width / machine.flops
-    seconds = product * (_COUNTING + _CURVES * (work.asked.curves > 0))
+    passes = _COUNTING + _CURVES * (work.asked.curves > 0)
+    seconds = product * passes / work.asked.gpus
     if work.asked.exact_map:
         seconds += work.pairs / machine.map_rate
     elif work.asked.search == "faiss":
