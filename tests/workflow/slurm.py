@@ -84,6 +84,11 @@ class Cluster:
         lines = self.ask("squeue", "--noheader", f"--states={state}", "--format=%i %k").splitlines()
         return dict(line.split(maxsplit=1) for line in lines)
 
+    def asked(self, job: str) -> str:
+        """Return cores, memory and time that a job asks for, and its GPUs."""
+        told = self.ask("scontrol", "show", "job", job)
+        return " ".join(re.findall(r"(?:TRES|TresPerJob|TimeLimit)=(\S+)", told))
+
     def gpu(self, job: str) -> str | None:
         """Return the number of the pretended GPU that a running job has been given."""
         told = self.ask("scontrol", "show", "job", "-d", job)

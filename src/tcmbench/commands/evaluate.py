@@ -98,7 +98,7 @@ def command(arguments: argparse.Namespace) -> None:
             path and outputs.enter_context(atomic_path(path)) for path in written
         )
         try:
-            shares = named_devices(arguments.devices) if arguments.devices else []
+            shares = named_devices(arguments.devices)
             device = shares[0].partition(":")[0] if shares else claim_kind(arguments.device)
             definition, search = _definition(arguments), arguments.map_at_r
             hours = arguments.max_hours

@@ -53,21 +53,21 @@ def claim_kind(wanted: str | None) -> str:
     return device.type
 
 
-def named_devices(names: str) -> list[str]:
+def named_devices(names: str | None) -> list[str]:
     """Return the devices of a list such as `cuda:0,cuda:1`, of which the first is made the current.
 
-    They are taken as named, whatever other jobs do.
+    They are taken as named, whatever other jobs do; without a list there are none.
 
     Raises:
         UserError: a name of no device, of one that is not visible, or of two kinds.
     """
+    if names is None:
+        return []
     found = [name.strip() for name in names.split(",")]
     try:
         devices = [torch.device(name) for name in found]
     except RuntimeError:
-        raise UserError(
-            f"'{names}' does not name devices; write cuda:0,cuda:1 or cpu,cpu"
-        ) from None
+        raise UserError(f"'{names}' names no devices; write cuda:0,cuda:1 or cpu,cpu") from None
     kinds, visible = {device.type for device in devices}, torch.cuda.device_count()
     if len(kinds) > 1 or not kinds <= {"cpu", "cuda"}:
         raise UserError(f"'{names}' are of several kinds, which round differently; name one kind")
