@@ -93,7 +93,7 @@ $(READY): requirements.lock
 	touch $(READY)
 
 # All extras but faiss-gpu: it ships the folder of faiss-cpu.
-EXTRAS := train data fast faiss losses tensorboard metrics report workflow test dev
+EXTRAS := train data fast faiss losses tensorboard metrics report workflow slurm test dev
 lock: setup ## newest versions within the ranges of pyproject.toml, with hashes and without addresses
 	$(RUN) uv pip compile pyproject.toml $(EXTRAS:%=--extra %) --universal --python-version 3.11 \
 	  --generate-hashes --no-header --quiet --upgrade --output-file requirements.lock
