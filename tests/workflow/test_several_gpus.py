@@ -1,5 +1,6 @@
 """Two workflows on one machine share out its pretended GPUs, and one training takes several."""
 
+import itertools
 import json
 from collections import defaultdict
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_two_workflows_never_share_a_gpu(tmp_path: Path) -> None:
     assert sum(map(len, spans.values())) == 2 * SEEDS
     for taken in spans.values():
         taken.sort()
-        for (_, ended), (began, _) in zip(taken, taken[1:], strict=False):
+        for (_, ended), (began, _) in itertools.pairwise(taken):
             assert ended <= began
 
 

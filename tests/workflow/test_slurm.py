@@ -167,22 +167,24 @@ def test_pretraining_is_submitted_and_tables_are_not(finished: Checkout) -> None
     assert submitted == work
 
 
-def test_a_cancelled_job_ends_the_call(
+def test_a_cancelled_job_is_noticed_and_submitted_again(
     cluster: Cluster, finished: Checkout, tmp_path: Path
 ) -> None:
     checkout = finished.copy(tmp_path / "tcm-bench")
-    shutil.rmtree(checkout.folder / SEED0.format("test_resnet", "base"))
+    run = SEED0.format("test_resnet", "base")
+    shutil.rmtree(checkout.folder / run)
     log = tmp_path / "out"
-    options = ("--retries", "0", *OPTIONS)
+    options = (*OPTIONS[:-1], f"{run}/model.safetensors")
     process = checkout.start("snakemake", *options, log=log, **cluster.environment)
     try:
         job, *_ = until(lambda: trainings(cluster, checkout), "no training")
         cluster.ask("scancel", job)
-        assert process.wait(120) == 1
+        until(lambda: trainings(cluster, checkout).keys() - {job}, "the end of a job not noticed")
     finally:
         process.kill()
         process.wait()
-    assert "CANCELLED" in log.read_text()
+        cluster.ask("scancel", "--partition=main")
+    assert f"SLURM-job '{job}' failed, SLURM status is: 'CANCELLED'" in log.read_text()
 
 
 def test_the_papers_suite_asks_for_what_its_jobs_need(cluster: Cluster, tmp_path: Path) -> None:
