@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
 from snakemake.settings.types import DeploymentMethod
 
 # A checkout reached by a symbolic link is the same one.
@@ -38,6 +39,15 @@ from tcmbench.preparation.space import archive_bytes, published_bytes, view_byte
 from tcmbench.preparation.store import folder_name
 from tcmbench.common.sources import sources
 
+# Where this workflow is a module of another. Snakemake puts it in front of inputs and outputs alone.
+PREFIX = workflow.modifier.path_modifier.prefix or ""
+
+
+def placed(path):
+    """A path of this workflow as jobs find it, for their parameters."""
+    return path if os.path.isabs(path) else f"{PREFIX}{path}"
+
+
 WITH_CONDA = DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method
 
 try:
@@ -45,6 +55,7 @@ try:
     for file in workflow.configfiles:
         read_config(Path(file))
     whole = check(config, datasets.names(), available_losses())
+    whole["data_root"] = placed(whole["data_root"])
     config = narrowed(whole, datasets.names())
     RUNS = runs(config)
     SUITE = config["suite"]
@@ -52,7 +63,7 @@ try:
     SCALE = GRID["scale"]
     # Images of one's own are hashed here, where new or changed: nothing else says what is to do.
     PHOTOS = {
-        name: planned(config["datasets"][name], Path(f"results/data/own/{name}"))
+        name: planned(config["datasets"][name], Path(placed(f"results/data/own/{name}")))
         for name in whole["suites"][SUITE]["datasets"]
         if SCALE == "own"
     }
@@ -61,6 +72,9 @@ try:
     # What a selection leaves out is shown where it is done, and never made.
     BESIDE = finished(whole, runs(whole), set(RUNS)) if is_narrowed(config) else []
     TRAIN_CONFIGS = {run: train_config(config, run) for run in RUNS}
+    for values in TRAIN_CONFIGS.values():
+        made = {name: values[name] for name in ("manifest", "weights") if values[name]}
+        values.update({name: placed(path) for name, path in made.items()})
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -132,10 +146,17 @@ def retries(number):
     return number if workflow.is_main_process else 0
 
 
+def given(path):
+    """A file that is there: where this workflow is a module, its prefix goes before results alone."""
+    return flag(path, "local")
+
+
 def local(path):
     """A path from the working directory where it lies below: results move with the checkout."""
     path = Path(path).resolve()
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    return given(
+        os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    )
 
 
 def script(name):

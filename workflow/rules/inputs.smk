@@ -72,7 +72,8 @@ def prepare_checks(wildcards, input):
 
 def skip_list(wildcards):
     """The file with images of a dataset that may be left out."""
-    return config["skip_unreadable"].get(wildcards.dataset, [])
+    file = config["skip_unreadable"].get(wildcards.dataset)
+    return given(file) if file else []
 
 
 def prepare_options(wildcards):
@@ -152,7 +153,8 @@ def weight_arguments(wildcards):
 
 def weight_file(wildcards):
     """The file that was fetched by hand instead of by the rule."""
-    return config["backbones"][wildcards.backbone].get("file", [])
+    file = config["backbones"][wildcards.backbone].get("file")
+    return given(file) if file else []
 
 
 def weight_pins(wildcards):

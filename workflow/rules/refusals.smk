@@ -80,7 +80,7 @@ def refuse_what_cannot_be_built():
 def train_stale_again():
     """Train again what was trained with another configuration; Snakemake may have no record of it."""
     ours = {
-        run: settings
+        placed(f"{run.folder}/run.json"): settings
         for run, settings in TRAIN_CONFIGS.items()
         if config["losses"][parsed(run.loss)[0]]["rule"] != "custom"
     }

@@ -2,8 +2,8 @@
 
 
 def run_files(runs, name=""):
-    """One file of each run, or the runs' folders."""
-    return [f"{run.folder}/{name}".rstrip("/") for run in runs]
+    """One file of each run, for inputs; or the runs' folders, for parameters."""
+    return [f"{run.folder}/{name}" if name else placed(run.folder) for run in runs]
 
 
 def shown(wildcards):
@@ -134,7 +134,7 @@ def figure_names():
 
 def pareto_option(wildcards):
     """The Pareto suite judges the claims about its own settings."""
-    runs = f"results/tables/{wildcards.suite}/runs.csv"
+    runs = placed(f"results/tables/{wildcards.suite}/runs.csv")
     return f"--pareto {runs}" if wildcards.suite.startswith("pareto") else ""
 
 
@@ -155,7 +155,7 @@ def entry_embeddings(wildcards):
             f"entry '{wildcards.entry}': {file} does not exist; put it back, correct its path, or "
             "take the entry out of config.yaml"
         )
-    return file
+    return given(file)
 
 
 def entry_options(wildcards):
@@ -164,6 +164,6 @@ def entry_options(wildcards):
     A function, since braces in a plain parameter would be taken for wildcards.
     """
     return " ".join(
-        f"--entry results/entries/{name} {shlex.quote(entry.get('title', name))}"
+        f"--entry {placed(f'results/entries/{name}')} {shlex.quote(entry.get('title', name))}"
         for name, entry in GRID["entries"].items()
     )

@@ -11,18 +11,16 @@ from tcmbench.common.differences import changed, flat
 from tcmbench.common.errors import UserError
 from tcmbench.common.files import read_json
 from tcmbench.common.provenance import portable
-from tcmbench.config.check import Run
 from tcmbench.config.schema import Config
 
 
-def stale_runs(wanted: Mapping[Run, Config]) -> dict[str, str]:
+def stale_runs(wanted: Mapping[str, Config]) -> dict[str, str]:
     """Return the records that are not of the wanted configurations, and the first difference.
 
     Args:
-        wanted: by run, what `train_config` returns.
+        wanted: by the path of a run's record, what `train_config` returns.
     """
-    found = {f"{run.folder}/run.json": config for run, config in wanted.items()}
-    differing = {path: _difference(Path(path), config) for path, config in found.items()}
+    differing = {path: _difference(Path(path), config) for path, config in wanted.items()}
     return {path: said for path, said in differing.items() if said is not None}
 
 
