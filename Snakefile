@@ -18,6 +18,13 @@ report: "report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+
+
+if config["container"]:
+
+    container: config["container"]
+
+
 include: "workflow/rules/versions.smk"
 include: "workflow/rules/progress.smk"
 include: "workflow/rules/refusals.smk"

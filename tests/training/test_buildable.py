@@ -45,6 +45,7 @@ def test_what_can_be_built_needs_no_file(tmp_path) -> None:
         ({"pooling": "gems"}, "pooling 'gems' is unknown; did you mean 'gem'?"),
         ({"model_args": {"widht": 3}}, "timm cannot build 'test_resnet' with"),
         ({"batch_size": 13}, "batch_size 13 is not a multiple of samples_per_class 3"),
+        ({"compute": {"processes": 3}}, "the 4 classes of a batch cannot be shared out evenly"),
     ],
 )
 def test_what_cannot_be_built_is_one_sentence(tmp_path, changes, sentence) -> None:

@@ -57,7 +57,13 @@ def test_two_workflows_never_share_a_gpu(tmp_path: Path) -> None:
 def shared_by_two(checkout: Checkout) -> tuple[str, ...]:
     """Configure one short training of two processes, from random weights."""
     config = yaml.safe_load((checkout.folder / "config.yaml").read_text())
-    short = {"epochs": 1, "milestones": [1], "chunk_size": 20, "batch_size": 64, "crop": 32}
+    short = {
+        "epochs": 1,
+        "milestones": [1],
+        "chunk_size": 20,
+        "batch_size": 64,
+        "samples_per_class": 4,
+    }
     recipe = {"where": {"backbone": "scratch_resnet"}, "set": {**short, "gpus_per_run": 2}}
     suite = {
         "scale": "miniature",

@@ -29,7 +29,8 @@ def require_buildable(configs: Iterable[Any]) -> None:
     for values in configs:
         settings = Settings.from_json(values)
         plan, parts = settings.optimization, settings.to_json()
-        classes_per_batch(plan.batch_size, plan.samples_per_class)
+        processes = settings.compute.processes or 1
+        classes_per_batch(plan.batch_size, plan.samples_per_class, processes)
         networks[json.dumps(parts["model"])] = settings.model
         own = [parts["loss"], parts["regularizer"], settings.model.embedding_size]
         objectives[json.dumps(own)] = settings
