@@ -27,7 +27,7 @@ def write(tmp_path, monkeypatch):
 
     def to(content):
         (tmp_path / PATH).write_text(json.dumps(content))
-        return stale_runs({RUN: WANTED})
+        return stale_runs({PATH: WANTED})
 
     return to
 
@@ -37,7 +37,7 @@ def changed(**optimization):
 
 
 def test_a_run_that_is_not_there_is_not_stale(write):
-    assert stale_runs({RUN: WANTED}) == {}
+    assert stale_runs({PATH: WANTED}) == {}
 
 
 def test_defaults_that_the_record_alone_writes_out_do_not_count(write):
@@ -66,7 +66,7 @@ def test_the_difference_is_named(write, record, said):
 def test_half_a_record_is_stale(write, tmp_path):
     write({"config": WANTED})
     (tmp_path / PATH).write_text('{"config": ')
-    assert stale_runs({RUN: WANTED}) == {PATH: "it does not say of which"}
+    assert stale_runs({PATH: WANTED}) == {PATH: "it does not say of which"}
 
 
 def test_many_are_one_sentence(write, tmp_path):
@@ -74,7 +74,7 @@ def test_many_are_one_sentence(write, tmp_path):
     other = replace(RUN, seed=1)
     (tmp_path / other.folder).mkdir(parents=True)
     (tmp_path / other.folder / "run.json").write_text("{}")
-    stale = stale_runs({RUN: WANTED, other: {**WANTED, "seed": 1}})
+    stale = stale_runs({PATH: WANTED, f"{other.folder}/run.json": {**WANTED, "seed": 1}})
     assert told(stale, "trained again") == (
         f"{PATH} is of another configuration (optimization.epochs was 3, now 10; so are 1 "
         "more), trained again"

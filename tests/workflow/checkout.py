@@ -42,7 +42,11 @@ class Checkout:
         """Start a command likewise; what it says goes to a file."""
         with log.open("a") as said:
             return subprocess.Popen(
-                command, cwd=self.folder, stdout=said, stderr=said, env=with_this_python(**environment)
+                command,
+                cwd=self.folder,
+                stdout=said,
+                stderr=said,
+                env=with_this_python(**environment),
             )
 
     def snakemake(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -63,7 +63,9 @@ try:
     SCALE = GRID["scale"]
     # Images of one's own are hashed here, where new or changed: nothing else says what is to do.
     PHOTOS = {
-        name: planned(config["datasets"][name], Path(placed(f"results/data/own/{name}")))
+        name: planned(
+            config["datasets"][name], Path(placed(f"results/data/own/{name}"))
+        )
         for name in whole["suites"][SUITE]["datasets"]
         if SCALE == "own"
     }
