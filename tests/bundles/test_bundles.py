@@ -197,6 +197,11 @@ def test_swapped_embeddings_are_refused_though_all_numbers_follow_from_them(runs
     base, tcm = runs
     measured = [path.name for path in base.iterdir() if path.name not in ("run.json", "log.csv")]
     swapped(base, tcm, *measured)
+    with pytest.raises(UserError, match="was measured of other weights than run"):
+        pack(runs, tmp_path / "b.zip", "Jane Doe", "float32")
+    for run in runs:
+        origin = json.loads((run / "metrics.json").read_text())["provenance"]
+        edit(run / "metrics.json", provenance=origin | {"weights_sha256": None})
     expected = ["model: the embeddings are those of another model than run.json's"] * 2
     assert reasons(checked(runs, tmp_path)) == expected
 

@@ -33,7 +33,11 @@ def test_seed_decides_every_bit(tiny_set, tmp_path):
     assert trained(config(tiny_set, seed=1), tmp_path / "third") != first
 
 
-def test_run_json_is_a_configuration_that_gives_the_same_weights(tiny_set, tmp_path, capsys):
+def test_run_json_is_a_configuration_that_gives_the_same_weights(
+    tiny_set, tmp_path, capsys, monkeypatch
+):
+    # A record holds paths below the working directory, and no others.
+    monkeypatch.chdir(tmp_path.parent)
     weights = trained(config(tiny_set, **margins(), epochs=2), tmp_path / "first")
     record = tmp_path / "first/run.json"
     assert exit_code(door, "--config", record, "--out", tmp_path / "again", "--device", "cpu") == 0

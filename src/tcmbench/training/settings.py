@@ -134,4 +134,7 @@ class Settings:
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as plain values, as `from_json` takes them."""
-        return asdict(self)
+        values = asdict(self)
+        if self.compute.processes is None:
+            del values["compute"]["processes"]
+        return values

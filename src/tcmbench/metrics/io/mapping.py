@@ -48,6 +48,8 @@ def mapped_member(path: Path | str, member: zipfile.ZipInfo) -> NDArray[Any] | N
 
 
 def _content_start(stream: BinaryIO, member: zipfile.ZipInfo) -> int:
+    if member.header_offset < 0:
+        raise zipfile.BadZipFile(f"no place of {member.filename}")
     stream.seek(member.header_offset)
     header = stream.read(_LOCAL_HEADER)
     if len(header) < _LOCAL_HEADER or header[:4] != b"PK\x03\x04":
