@@ -6,7 +6,7 @@ CORES ?= all
 SHARE ?= 1
 # Processes that run tests; each takes up to 2 GB.
 WORKERS ?= 2
-TOGETHER := -n $(WORKERS) --dist loadgroup --durations 20
+TOGETHER := -n $(WORKERS) --dist loadfile --durations 20
 KILLS ?= 50
 READY := $(VENV)/.ready
 # Made first, so that an environment that is not whole is known as ours too.

@@ -1,8 +1,10 @@
 """What all tests share, here and in the commands that they start."""
 
+import ast
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,11 +14,32 @@ os.environ["OMP_NUM_THREADS"] = "1"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares a fixture, where several processes run the tests."""
-    for item in items:
-        shares_quick = "quick" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("quick" if shares_quick else str(item.path)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Share files out among processes, and give all that needs the quick suite to one of them."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    needs_quick = users_of("quick", Path(__file__).parent / "workflow")
+
+    class ByFixture(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return "quick" if (Path(file).name, test.partition("[")[0]) in needs_quick else file
+
+    return ByFixture(config, log)
+
+
+def users_of(fixture: str, folder: Path) -> set[tuple[str, str]]:
+    """Return file and name of each test that takes a fixture, or a fixture of its file that does."""
+    found = set()
+    for path in folder.glob("test_*.py"):
+        functions = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)]
+        taken = {f.name: {argument.arg for argument in f.args.args} for f in functions}
+        wanted = {fixture}
+        for _ in taken:
+            wanted |= {name for name, arguments in taken.items() if arguments & wanted}
+        found |= {(path.name, name) for name in wanted}
+    return found
 
 
 @pytest.fixture(scope="session")
