@@ -30,7 +30,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def users_of(fixture: str, folder: Path) -> set[tuple[str, str]]:
-    """Return file and name of each test that takes a fixture, or a fixture of its file that does."""
+    """Return file and name of each test that takes a fixture, or one of its file that does."""
     found = set()
     for path in folder.glob("test_*.py"):
         functions = [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.FunctionDef)]
