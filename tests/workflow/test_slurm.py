@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,12 @@ def until(true: Callable[[], Any], what: str, seconds: float = 300) -> Any:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     # Said to be large enough for jobs of the paper's suite, of which none is started.
-    with slurm.started(tmp_path_factory.mktemp("slurm") / "toy", 64, 600_000) as cluster:
+    with ExitStack() as stack:
+        started = slurm.started(tmp_path_factory.mktemp("slurm") / "toy", 64, 600_000)
+        try:
+            cluster = stack.enter_context(started)
+        except (AssertionError, OSError) as error:
+            pytest.skip(f"Slurm's daemons do not start on this machine: {error}")
         yield cluster
 
 
