@@ -9,13 +9,17 @@ from pathlib import Path
 from tests.workflow.checkout import Checkout
 
 RUN = "results/runs/cub/test_resnet/smooth_ap/tcm/seed0"
+MINIATURE = "{scale: miniature}\n    set:\n      batch_size: 64\n      "
 # One dataset, network and loss, a few steps, and a checkpoint after each of them.
 CUT = (
     (
         "datasets: [cub, cars196, sop, inat2018]\n    backbones: [test_resnet, test_vit]",
         "datasets: [cub]\n    backbones: [test_resnet]\n    losses: [smooth_ap]",
     ),
-    ("epochs: 10\n      milestones: [7]", "epochs: 2\n      milestones: [1]"),
+    (
+        f"{MINIATURE}epochs: 10\n      milestones: [7]",
+        f"{MINIATURE}epochs: 2\n      milestones: [1]",
+    ),
     ("checkpoint_minutes: 10", "checkpoint_minutes: 0.0001"),
 )
 # What is made by one process alone and has the same bytes wherever and whenever that is.

@@ -13,8 +13,12 @@ from snakemake.settings.types import DeploymentMethod
 # A checkout reached by a symbolic link is the same one.
 ROOT = Path(str(workflow.current_basedir)).resolve().parents[1]
 SRC = ROOT / "src"
-# At the end of the path: a script named like a package of Snakemake's must not hide it.
-sys.path.append(str(SRC))
+# This checkout's own package, also where another one is installed; but not its scripts, which may be
+# named like a package of Snakemake's.
+sys.path.insert(0, str(SRC))
+import tcmbench
+
+sys.path.remove(str(SRC))
 
 from tcmbench.common.interpreter import provide_python, use_utf8
 

@@ -39,6 +39,8 @@ def watched(job):
 
 def expected_seconds(job):
     """Seconds of a training or an embedding at full scale, where its run is the suite's."""
+    if not job.output:
+        return None
     folder = Path(job.output[0]).parent.as_posix()
     run = next((run for run in RUNS if run.folder == folder), None)
     if run is None:

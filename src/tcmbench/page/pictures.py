@@ -36,7 +36,7 @@ VARIANTS = {"": "pair", "_base": "base", "_tcm": "tcm"}
 # Larger drawings are shown as pixels, which are smaller and as sharp on paper.
 LARGEST_SVG = 60_000
 # Of pixels that WebP does not store smaller without loss: thin lines keep their colour.
-LOSSY: dict[str, Any] = {"quality": 60, "method": 6, "use_sharp_yuv": True}
+LOSSY: dict[str, Any] = {"quality": 44, "method": 6, "use_sharp_yuv": True}
 # A .png of this many times the lossy copy is larger without loss: to a half or a third of a .png is
 # what WebP comes to, slowly.
 TO_TRY = 4
