@@ -247,7 +247,7 @@ def test_a_million_images_are_accepted(million, tmp_path, monkeypatch, capsys, w
     class ReachedError(Exception):
         pass
 
-    def measure(embeddings, labels, _definition, device, _search):
+    def measure(embeddings, labels, _definition, device, _search, shares):
         assert isinstance(embeddings, np.memmap)
         assert (embeddings.shape, labels.shape) == ((10**6, 512), (10**6,))
         raise ReachedError(device)
