@@ -46,7 +46,9 @@ def command(arguments: argparse.Namespace) -> None:
 
 def locked(lock: Path) -> list[tuple[str, str]]:
     """Return name and version of each entry of a lock, in its order."""
-    return re.findall(r"^([a-z0-9][\w.-]*)==([^\s;\\]+)", lock.read_text(), re.MULTILINE)
+    return re.findall(
+        r"^([a-z0-9][\w.-]*)==([^\s;\\]+)", lock.read_text(encoding="utf-8"), re.MULTILINE
+    )
 
 
 def licence(name: str) -> str:

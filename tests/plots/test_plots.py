@@ -285,7 +285,7 @@ def marks(axes):
 
 def test_summary_places_and_judges_each_comparison(tmp_path):
     frame = comparisons(tmp_path, (0.6, 0.001), (0.4, 0.005), (0.5, 0.004))
-    left, middle, right = summary.draw_summary(frame).axes
+    left, opis, middle, right = summary.draw_summary(frame).axes
     assert [label.get_text() for label in left.get_yticklabels()] == [
         "CUB-200-2011",
         "ResNet-50 · Smooth-AP",
@@ -307,7 +307,9 @@ def test_summary_places_and_judges_each_comparison(tmp_path):
     assert [mark[0] for mark in found] == pytest.approx([10, -10, 0])
     assert [mark[1:] for mark in found] == [(1, *good), (2, *bad), (4, *equal)]
     assert [mark[2:] for mark in marks(right)] == [equal] * 3
-    assert right.get_xlabel().startswith("change of 10%-OPIS (×10⁻³)")
+    assert right.get_xlabel().startswith("change of 10%-OPIS\n(×10⁻³)")
+    assert [mark[0] for mark in marks(opis)] == pytest.approx([-3, 1, 0])
+    assert [mark[1:] for mark in marks(opis)] == [(1, *good), (2, *bad), (4, *equal)]
     # The first row is at the top.
     assert left.get_ylim()[0] > left.get_ylim()[1]
 
@@ -324,7 +326,7 @@ def test_summary_says_which_kind_of_interval_it_draws(tmp_path):
     frame[["recall_at_1_delta_low", "recall_at_1_delta_high"]] = 0.05, 0.12
     frame["interval"] = "class bootstrap"
     figure = summary.draw_summary(frame)
-    drawn = [line.get_xdata() for line in figure.axes[1].lines if len(line.get_xdata()) == 2]
+    drawn = [line.get_xdata() for line in figure.axes[2].lines if len(line.get_xdata()) == 2]
     assert any(np.allclose(x, [5, 12]) for x in drawn)
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend[-1] == "95 % interval, n = 1, class bootstrap"
@@ -339,7 +341,7 @@ def test_summary_of_an_older_table(tmp_path):
 def test_summary_draws_intervals_of_several_seeds(tmp_path):
     frame = comparisons(tmp_path, (0.6, 0.001), seeds=3)
     figure = summary.draw_summary(frame)
-    drawn = [line.get_xdata() for line in figure.axes[1].lines if len(line.get_xdata()) == 2]
+    drawn = [line.get_xdata() for line in figure.axes[2].lines if len(line.get_xdata()) == 2]
     ends = 100 * frame.loc[0, ["recall_at_1_delta_low", "recall_at_1_delta_high"]].to_numpy(float)
     assert any(np.allclose(np.asarray(x, dtype=float), ends) for x in drawn)
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -348,6 +350,7 @@ def test_summary_draws_intervals_of_several_seeds(tmp_path):
         "+TCM",
         "better",
         "equal",  # 10%-OPIS
+        "interval holds 0",  # likewise
         "95 % paired t-interval over seeds",
     ]
 

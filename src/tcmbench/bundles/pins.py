@@ -41,7 +41,7 @@ def split_finding(run: Run, scale: str, folder: Path, record: dict[str, Any]) ->
     name, images, classes = run.folder.partition("runs/")[2], len(labels), len(np.unique(labels))
     counted = f"{images:,} images of {classes} classes"
     if scale == "miniature":
-        pinned = tomllib.loads(SPLITS.read_text()).get(run.dataset)
+        pinned = tomllib.loads(SPLITS.read_text(encoding="utf-8")).get(run.dataset)
         if pinned is None:
             return Finding(name, "split", OPEN, f"{counted}; nothing is pinned")
         same = split_hash(labels, paths) == pinned

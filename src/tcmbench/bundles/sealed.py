@@ -99,7 +99,7 @@ def _is_known(name: str) -> bool:
 
 def _check_hashes(path: Path, folder: Path) -> None:
     manifest = folder / MANIFEST
-    lines = manifest.read_text().splitlines() if manifest.is_file() else []
+    lines = manifest.read_text(encoding="utf-8").splitlines() if manifest.is_file() else []
     wanted = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     there = {f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()}
     for name in sorted(set(wanted) ^ (there - {MANIFEST})):
