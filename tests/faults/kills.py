@@ -172,7 +172,9 @@ def _is(process: psutil.Process, victim: str) -> bool:
         return False
     if victim == "any":
         return bool(words)
-    return "python" in Path(words[0]).name and any(w.endswith(f"src/{victim}") for w in words[1:2])
+    # One that has just ended has no command any more.
+    script = words[1] if len(words) > 1 else ""
+    return script.endswith(f"src/{victim}") and "python" in Path(words[0]).name
 
 
 def _cwd(process: psutil.Process) -> str | None:

@@ -89,7 +89,7 @@ def test_all_that_the_paper_suite_makes(done: Checkout) -> None:
     assert figures == drawn | {"utility_my_digits_base", "utility_my_digits_tcm"}
     page = (done.folder / "results/index.html").read_text()
     assert "102 steps of 16 images" in page
-    assert "on images of one&#39;s own" in page
+    assert "these are images of one&#39;s own" in page
 
 
 def test_nothing_is_made_twice(done: Checkout) -> None:
