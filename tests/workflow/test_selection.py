@@ -66,7 +66,8 @@ def test_runs_without_partner_are_measured_and_not_compared(empty: Checkout) -> 
 def test_finished_runs_stay_in_the_tables(quick: QuickSuite, tmp_path: Path) -> None:
     """Never dropped, and never planned: they are shown as they are."""
     checkout = quick.checkout.copy(tmp_path / "copy")
-    checkout.snakemake("--cores", "1", *ONE, "--", "tables")
+    # The figures of the one dataset are drawn anew, for they name the runs beside the chosen ones.
+    assert checkout.snakemake("--cores", "1", *ONE).returncode == 0
     assert rows(table(checkout)) == 16
     assert "part of the suite" not in table(checkout)
     (checkout.folder / "results/runs/sop").rename(tmp_path / "sop")
