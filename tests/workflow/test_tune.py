@@ -4,11 +4,24 @@ import re
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from tests.workflow.checkout import Checkout
 
 SMALL = """suites:
   tune_small:
+    losses: [recall_at_k]
+    validation: {folds: 2}
+    sweep:
+      - regularizer.margin_positive: [0.8, 0.9]
+"""
+OWN = """datasets:
+  mine: {folder: ../photos}
+suites:
+  tune_own:
+    scale: own
+    datasets: [mine]
+    backbones: [test_resnet]
     losses: [recall_at_k]
     validation: {folds: 2}
     sweep:
@@ -25,6 +38,21 @@ def test_no_job_reads_the_test_manifest(empty: Checkout, suite: str) -> None:
     assert len(inputs) > 100
     assert any("validation.csv" in line for line in inputs)
     assert not [line for line in inputs if re.search(r"\btest\.csv", line)]
+
+
+def test_ones_own_images_can_be_validated_on(empty: Checkout) -> None:
+    photos = empty.folder.parent / "photos"
+    for number in range(12):
+        (photos / f"class {number:02}").mkdir(parents=True)
+        for shade in range(4):
+            picture = Image.new("RGB", (40, 40), (20 * number, 60 * shade, 0))
+            picture.save(photos / f"class {number:02}/{shade}.png")
+    (empty.folder / "own.yaml").write_text(OWN)
+    options = ("--configfile", "own.yaml", "--config", "suite=tune_own", "device=cpu")
+    planned = empty.planned(*options)
+    # Two folds of two margins and a base run; the half of the test classes is not even listed.
+    expected = {"check_photos": 1, "fold": 2, "train_recall_at_k": 6, "embed": 6, "margins": 1}
+    assert expected.items() <= planned.items()
 
 
 def test_margins_are_chosen_and_taken(empty: Checkout) -> None:

@@ -127,6 +127,7 @@ rule fold:
     benchmark:
         "results/data/{scale}/{dataset}~fold={number}of{folds}/logs/fold.benchmark.tsv"
     wildcard_constraints:
+        scale="full|miniature|own",
         dataset="[^/~]+",
         number="[0-9]+",
         folds="[0-9]+",

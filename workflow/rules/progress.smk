@@ -1,4 +1,6 @@
 # What is said of jobs while they run. No rules.
+from snakemake.logging import logger
+
 from tcmbench.common.watch import Job, RunWatcher
 from tcmbench.plan import effort
 
@@ -11,7 +13,7 @@ def watch_jobs():
             file=sys.stderr,
         )
     jobs = workflow.dag.needrun_jobs()
-    RunWatcher.attach({job.jobid: watched(job) for job in jobs})
+    logger.addHandler(RunWatcher({job.jobid: watched(job) for job in jobs}))
 
 
 def watched(job):

@@ -1,4 +1,5 @@
 # What stops before a job starts, and what is said while jobs run. No rules.
+from snakemake.logging import logger
 from snakemake.settings.types import RerunTrigger
 
 from tcmbench.common.driver import built_for, require_driver
@@ -119,9 +120,8 @@ workflow._build_dag = plan_and_refuse
 
 onstart:
     jobs = list(workflow.dag.needrun_jobs())
-    if (
-        WITH_CONDA
-    ):  # whose environments were perhaps made only now; no output was touched yet
+    # Conda's environments were perhaps made only now; no output was touched yet.
+    if WITH_CONDA:
         refuse_what_cannot_be_built()
     if FULL:
         for name in sorted(
@@ -129,4 +129,4 @@ onstart:
         ):
             print(terms(DATASETS[name]), end="", file=sys.stderr)
     watch_jobs()
-    Verdicts.attach({job.jobid: job for job in jobs})
+    logger.addHandler(Verdicts({job.jobid: job for job in jobs}))

@@ -48,13 +48,6 @@ class Verdicts(logging.Handler):
         self.jobs = dict(jobs)
         self.before: dict[int, int] = {}
 
-    @classmethod
-    def attach(cls, jobs: Mapping[int, Job]) -> None:
-        """Listen to Snakemake's log for the rest of this process."""
-        from snakemake.logging import logger
-
-        logger.addHandler(cls(jobs))
-
     def emit(self, record: logging.LogRecord) -> None:
         """Note the start or the failure of a job."""
         event = str(getattr(record, "event", None) or "")

@@ -68,13 +68,6 @@ class RunWatcher(logging.Handler):
         self.left = set(self.jobs)
         self.time = TimeLeft({number: job.load for number, job in self.jobs.items()}, clock)
 
-    @classmethod
-    def attach(cls, jobs: Mapping[int, Job]) -> None:
-        """Listen to Snakemake's log for the rest of this process."""
-        from snakemake.logging import logger
-
-        logger.addHandler(cls(jobs))
-
     def emit(self, record: logging.LogRecord) -> None:
         """Note the start or the end of a job."""
         event = str(getattr(record, "event", None) or "")
