@@ -194,3 +194,10 @@ def test_gaps_are_named(tmp_path):
         read_labelled(path)
     with pytest.raises(UserError, match="is a folder"):
         read_labelled(tmp_path)
+
+
+def test_the_model_is_named_by_one_text_alone(tmp_path):
+    np.savez(tmp_path / "a.npz", embeddings=ROWS, labels=LABELS, weights_sha256=np.array("ab"))
+    assert read_labelled(tmp_path / "a.npz").weights_sha256 == "ab"
+    np.savez(tmp_path / "b.npz", embeddings=ROWS, labels=LABELS, weights_sha256=["ab"] * 7)
+    assert read_labelled(tmp_path / "b.npz").weights_sha256 is None

@@ -102,8 +102,13 @@ def read_labelled(
         names,
         source.get(paths) if paths else None,
         texts,
-        str(source.get(origin)) if origin else None,
+        _one_text(source.get(origin)) if origin else None,
     )
+
+
+def _one_text(array: NDArray[Any]) -> str | None:
+    """Return the text of an array without dimensions; a column of a table says it of no file."""
+    return str(array) if array.ndim == 0 else None
 
 
 def _embedding_key(source: Source, key: str | None) -> str:
