@@ -74,7 +74,8 @@ def test_margins_are_chosen_and_taken(empty: Checkout) -> None:
     # What was chosen is a run of its own, unless it is the default; the rest of the suite lacks it.
     refused = empty.snakemake("-n", *QUICK)
     assert refused.returncode != 0
-    assert "no margins have been chosen for cub, test_resnet, smooth_ap" in refused.stderr
+    said = refused.stdout + refused.stderr
+    assert "no margins have been chosen for cub, test_resnet, smooth_ap" in said
     one = "suites:\n  quick: {datasets: [cub], backbones: [test_resnet], losses: [recall_at_k]}\n"
     (empty.folder / "one.yaml").write_text(one)
     planned = empty.snakemake("-n", "-p", "--configfile", "one.yaml", *QUICK)
