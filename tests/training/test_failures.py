@@ -120,13 +120,13 @@ def test_memory_of_the_gpu_and_of_python(tiny_set, tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")
 def test_a_loading_process_that_the_system_ends(tiny_set, tmp_path, monkeypatch):
-    def ended(view, draw):
+    def ended(view, draws):
         import os
         import signal
 
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(TrainingView, "__getitem__", ended)
+    monkeypatch.setattr(TrainingView, "__getitems__", ended)
     threads = torch.get_num_threads()
     torch.set_num_threads(4)
     try:

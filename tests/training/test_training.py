@@ -90,16 +90,16 @@ def test_labels_belong_to_the_pixels_and_no_augmentation_repeats(
     tiny_set, seen, monkeypatch, tmp_path, part
 ):
     drawn = []
-    original = TrainingView.__getitem__
+    original = TrainingView.__getitems__
     monkeypatch.setattr(
         TrainingView,
-        "__getitem__",
-        lambda view, draw: (drawn.append(draw), original(view, draw))[1],
+        "__getitems__",
+        lambda view, draws: (drawn.extend(draws), original(view, draws))[1],
     )
     monkeypatch.setattr("tcmbench.training.data.LOADED_AT_ONCE", part)
     run = training(config(tiny_set, epochs=2), tmp_path)
     run.run(Stop())
-    monkeypatch.setattr(TrainingView, "__getitem__", original)
+    monkeypatch.setattr(TrainingView, "__getitems__", original)
     items = read_manifest(tiny_set / "train.csv")
     # The classes are 10 to 17, and are numbered from 0.
     classes = [items[d.row].label - 10 for d in drawn]

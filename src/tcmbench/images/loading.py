@@ -12,10 +12,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 from torchvision import transforms
 
 from tcmbench.common.errors import UserError
@@ -50,6 +51,8 @@ class Draw(NamedTuple):
 class TrainingView(Dataset[Tensor]):
     """Random resized crops with flips: `view[Draw]` -> uint8 [3, crop, crop].
 
+    A loader asks for a list of draws at once and gets [B, 3, crop, crop], channels last: each image
+    is written to its place in the batch as Pillow holds it, which is the one copy that it takes.
     The seed comes with the draw, so pixels depend neither on workers nor on what was drawn before.
     `sums` are the checksums that the files have to have, one each, see `tcmbench.images.sums`.
     """
@@ -62,20 +65,24 @@ class TrainingView(Dataset[Tensor]):
             [
                 transforms.RandomResizedCrop(spec.crop, scale=spec.crop_scale),
                 transforms.RandomHorizontalFlip(spec.flip),
-                transforms.PILToTensor(),
             ]
         )
+        self.shape = (spec.crop, spec.crop, 3)
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, draw: Draw) -> Tensor:
-        image = load_rgb(*self.files[draw.row])
+        return self.__getitems__([draw])[0]
+
+    def __getitems__(self, draws: Sequence[Draw]) -> Tensor:
+        batch = np.empty((len(draws), *self.shape), dtype=np.uint8)
         with torch.random.fork_rng(devices=[]):
-            # `torch.manual_seed` would also seed the GPUs, whose state is not put back.
-            torch.default_generator.manual_seed(draw.seed)
-            pixels: Tensor = self.transform(image)
-        return pixels
+            for pixels, draw in zip(batch, draws, strict=True):
+                # `torch.manual_seed` would also seed the GPUs, whose state is not put back.
+                torch.default_generator.manual_seed(draw.seed)
+                pixels[:] = self.transform(load_rgb(*self.files[draw.row]))
+        return torch.from_numpy(batch).permute(0, 3, 1, 2)
 
 
 class FixedView(Dataset[Tensor]):
@@ -127,10 +134,22 @@ def load_batches(
     """
     workers = num_workers(torch.get_num_threads())
     try:
-        yield from DataLoader(view, batch_sampler=batches, num_workers=workers, pin_memory=pinned)
+        yield from DataLoader(
+            view,
+            batch_sampler=batches,
+            num_workers=workers,
+            collate_fn=_batch,
+            pin_memory=pinned,
+        )
     except UserError as error:
         # A worker process hands over its whole traceback, which ends in the sentence.
         raise UserError(str(error).rpartition("UserError: ")[2]) from None
+
+
+def _batch(images: list[Tensor] | Tensor) -> Tensor:
+    """Put images together that are no batch yet."""
+    batch: Tensor = images if isinstance(images, Tensor) else default_collate(images)
+    return batch
 
 
 def num_workers(threads: int) -> int:

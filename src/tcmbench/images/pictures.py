@@ -44,7 +44,9 @@ def open_rgb(source: Path | BinaryIO) -> Image.Image:
         if image.mode.startswith("I;16"):
             # Linear functions are all that Pillow applies to 16 bits; it rounds down.
             return image.point(lambda value: value * (1 / 256)).convert("RGB")
-        return image.convert("RGB")
+        image.load()
+        # Of an image that is RGB already, `convert` would make a copy.
+        return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def check_image(content: bytes) -> None:
