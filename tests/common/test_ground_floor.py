@@ -147,7 +147,9 @@ def test_json_comes_back_and_nothing_is_written_of_what_has_no_json(tmp_path):
     assert read_json(path) == {"a": [1, None, 0.1]}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe\x00", b"[NaN]", b"[-Infinity]", b"[1e999]"]
+)
 def test_json_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "a.json"
     with pytest.raises(UserError, match=f"^{path} does not exist; check the path$"):

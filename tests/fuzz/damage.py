@@ -1,9 +1,7 @@
 """Bytes that are almost a file of some format, and what has to hold for whatever reads them."""
 
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -13,13 +11,12 @@ from tcmbench.common.errors import UserError
 
 #: Examples of each format: seconds in CI; `FUZZ_EXAMPLES=5000 pytest tests/fuzz` looks longer.
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
-#: Far beyond what any of these small files takes, loaded machines included.
-HANGS_AFTER_S = 120
 
 fuzzed = settings(
     max_examples=EXAMPLES,
     deadline=None,
     derandomize="FUZZ_EXAMPLES" not in os.environ,
+    # What hangs meets the limit of every test, which no `except Exception` swallows.
     suppress_health_check=list(HealthCheck),
 )
 
@@ -50,22 +47,6 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
 EXTREMES = [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"9999", b"-1e9"]
 
 
-@contextmanager
-def ends() -> Iterator[None]:
-    """Fail, instead of waiting, where something hangs."""
-
-    def give_up(*_: object) -> None:
-        raise AssertionError(f"it hangs: no end after {HANGS_AFTER_S} s")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(HANGS_AFTER_S)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def harmless(read: Callable[[Path], object], path: Path, content: bytes) -> bool:
     """Read a file; say whether it was accepted. Anything but a refusal in one sentence fails.
 
@@ -74,8 +55,7 @@ def harmless(read: Callable[[Path], object], path: Path, content: bytes) -> bool
     path.write_bytes(content)
     before = _below(path.parent)
     try:
-        with ends():
-            read(path)
+        read(path)
     except (UserError, OSError):  # each becomes one line and exit code 2
         accepted = False
     else:

@@ -242,7 +242,14 @@ def test_rates_of_this_gpu_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["", HEADER, "a,b\n1,2\n", HEADER + "r,l,JPEGs from disk,384,x,3000,H200\n"]
+    "content",
+    [
+        "",
+        HEADER.strip() + "\nr,l,JPEGs from disk\n",
+        HEADER,
+        "a,b\n1,2\n",
+        HEADER + "r,l,JPEGs from disk,384,x,3000,H200\n",
+    ],
 )
 def test_another_table_is_one_sentence(tmp_path: Path, content: str) -> None:
     path = tmp_path / "steps.csv"

@@ -99,7 +99,8 @@ def measured(path: Path) -> Rates:
     """
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            rows = [row for row in csv.DictReader(stream) if row["way"] == FROM_DISK]
+            table = csv.DictReader(stream, restval="")
+            rows = [row for row in table if row["way"] == FROM_DISK]
         found: dict[tuple[str, int], float] = {}
         for row in rows:
             key = row["backbone"], 1 + (int(row["batch_size"]) > int(row["chunk_size"]))
