@@ -38,8 +38,10 @@ SPEC = ViewSpec(resize=256, crop=224, crop_scale=(0.08, 1.0), flip=0.5)
 AT_ONCE = 100
 
 
-def real(view: TrainingView, draws: list[Draw]) -> list[Tensor]:
-    """What a training does."""
+def real(paths: list[Path], draws: list[Draw]) -> list[Tensor]:
+    """What a training does in an epoch of a set that is too large to be kept in memory."""
+    view = TrainingView(paths, SPEC)
+    view.room = 0
     starts = range(0, len(draws), AT_ONCE)
     return list(load_batches(view, [draws[start : start + AT_ONCE] for start in starts]))
 
@@ -98,15 +100,15 @@ def rows(folder: Path, size: tuple[int, int], images: int, repeats: int) -> list
     contents = [photograph(*size, number) for number in range(images)]
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
-    view, draws = TrainingView(paths, SPEC), [Draw(row, 1000 + row) for row in range(images)]
+    draws = [Draw(row, 1000 + row) for row in range(images)]
     chosen = [choices(Image.new("RGB", size), draw.seed) for draw in draws]
     wanted = [plain(path, *one) for path, one in zip(paths, chosen, strict=True)]
-    if not np.array_equal(torch.cat(real(view, draws)).permute(0, 2, 3, 1), np.stack(wanted)):
+    if not np.array_equal(torch.cat(real(paths, draws)).permute(0, 2, 3, 1), np.stack(wanted)):
         raise SystemExit("the loader's pixels are not Pillow's")
     opened = [pillow(content, path) for content, path in zip(contents, paths, strict=True)]
     ways: dict[str, Callable[[], object]] = {
         "Pillow alone": lambda: [plain(p, *one) for p, one in zip(paths, chosen, strict=True)],
-        "loader": lambda: real(view, draws),
+        "loader": lambda: real(paths, draws),
     }
     exact: dict[str, bool] = {}
     for name, decode in decoders().items():

@@ -120,6 +120,21 @@ def test_draw_decides_the_pixels_whatever_the_global_state(paths):
     assert not torch.equal(first, view[Draw(1, 43)])
 
 
+def test_images_are_read_once_while_there_is_room_for_them(paths, monkeypatch):
+    read = []
+    original = loading.load_rgb
+    monkeypatch.setattr(loading, "load_rgb", lambda *file: (read.append(file), original(*file))[1])
+    draws = [Draw(0, 1), Draw(1, 2), Draw(0, 3), Draw(1, 4)]
+    monkeypatch.setattr(loading, "KEPT_PIXELS", 0)
+    expected = TrainingView(paths, SPEC).__getitems__(draws)
+    assert [path for path, _ in read] == [paths[draw.row] for draw in draws]
+    read.clear()
+    with Image.open(paths[0]) as image:
+        monkeypatch.setattr(loading, "KEPT_PIXELS", image.width * image.height)
+    assert torch.equal(TrainingView(paths, SPEC).__getitems__(draws), expected)
+    assert [path for path, _ in read] == [paths[0], paths[1], paths[1]]
+
+
 def test_global_state_is_left_alone(paths):
     torch.manual_seed(5)
     expected = torch.rand(3)

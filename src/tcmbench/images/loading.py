@@ -26,6 +26,10 @@ from tcmbench.images.sums import checksum
 # Sixteen decode more images a second than one GPU trains on; more only take memory.
 MOST_WORKERS = 16
 
+# Decoded images that a process keeps, pixels (four bytes each): all of a small set, which is then
+# read once a training, and a negligible part of a large one.
+KEPT_PIXELS = 2**24
+
 # ImageNet statistics for every backbone, as the official code has it (RS datasets.py L299-305).
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -61,6 +65,8 @@ class TrainingView(Dataset[Tensor]):
         self, paths: Sequence[Path], spec: ViewSpec, sums: Sequence[int | None] = ()
     ) -> None:
         self.files = list(zip_longest(paths, sums))
+        self.kept: dict[int, Image.Image] = {}
+        self.room = KEPT_PIXELS
         self.transform = transforms.Compose(
             [
                 transforms.RandomResizedCrop(spec.crop, scale=spec.crop_scale),
@@ -81,8 +87,18 @@ class TrainingView(Dataset[Tensor]):
             for pixels, draw in zip(batch, draws, strict=True):
                 # `torch.manual_seed` would also seed the GPUs, whose state is not put back.
                 torch.default_generator.manual_seed(draw.seed)
-                pixels[:] = self.transform(load_rgb(*self.files[draw.row]))
+                pixels[:] = self.transform(self._decoded(draw.row))
         return torch.from_numpy(batch).permute(0, 3, 1, 2)
+
+    def _decoded(self, row: int) -> Image.Image:
+        if row in self.kept:
+            return self.kept[row]
+        image = load_rgb(*self.files[row])
+        size = image.width * image.height
+        if size <= self.room:
+            self.room -= size
+            self.kept[row] = image
+        return image
 
 
 class FixedView(Dataset[Tensor]):
