@@ -3,6 +3,8 @@
 import ast
 import os
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,24 @@ def users_of(fixture: str, folder: Path) -> set[tuple[str, str]]:
             wanted |= {name for name, arguments in taken.items() if arguments & wanted}
         found |= {(path.name, name) for name in wanted}
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder for temporary files of this process alone, and of the commands that it starts.
+
+    Locks of pretended GPUs are in it: a process of tests keeps them as long as it lives. It is not
+    below pytest's, since paths of sockets have to be short.
+    """
+    tmp_path_factory.getbasetemp()
+    with (
+        tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True) as folder,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        Path(folder).chmod(0o1777)  # as /tmp: commands under test work as other users too
+        patch.setenv("TMPDIR", folder)
+        patch.setattr(tempfile, "tempdir", folder)
+        yield
 
 
 @pytest.fixture(scope="session")

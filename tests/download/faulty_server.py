@@ -67,13 +67,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def body(self, reply, start, end):
         try:
-            for position in range(start, end, reply.piece):
-                piece = reply.content[position : min(position + reply.piece, end)]
-                self.wfile.write(piece)
-                with self.server.mutex:
-                    self.server.served += len(piece)
-                time.sleep(reply.pause_s)
-            self.wfile.flush()
+            with self.server.sending():
+                for position in range(start, end, reply.piece):
+                    piece = reply.content[position : min(position + reply.piece, end)]
+                    self.wfile.write(piece)
+                    with self.server.mutex:
+                        self.server.served += len(piece)
+                    time.sleep(reply.pause_s)
+                self.wfile.flush()
             self.server.stopping.wait(reply.stall_s)
         except OSError:  # the client was killed
             pass
@@ -87,13 +88,31 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.plan, self.asked, self.served = {}, [], 0
+        self.plan, self.asked, self.served, self.bodies = {}, [], 0, 0
         self.mutex, self.stopping = threading.Lock(), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
     def gives(self, *replies, path="/file.tgz"):
         self.plan[path] = list(replies)
         return self.url + path
+
+    @contextmanager
+    def sending(self):
+        with self.mutex:
+            self.bodies += 1
+        try:
+            yield
+        finally:
+            with self.mutex:
+                self.bodies -= 1
+
+    def count_anew(self):
+        """Count from 0 what is served, once a client that has gone is not sent to any more."""
+        end = time.monotonic() + 60
+        while self.bodies:
+            assert time.monotonic() < end, "a body is sent without end"
+            time.sleep(0.005)
+        self.served = 0
 
     def ranges(self):
         return [asked for _, _, asked, _ in self.asked]

@@ -120,7 +120,7 @@ def test_the_next_call_goes_on_where_the_last_one_gave_up(cut, ranges, server, t
     message = refused(cutting, target, "could not fetch", sha256=SHA256)
     assert f"the connection ended early, 3 times in a row ({cut:,} bytes have arrived)" in message
     assert f"put it at {target}" in message
-    server.served = 0
+    server.count_anew()
     get(server.gives(Reply(ranges=ranges)), target, sha256=SHA256)
     assert_whole(target)
     assert server.served == (SIZE - cut if ranges else SIZE)
@@ -349,7 +349,7 @@ def test_without_a_hash_only_the_same_version_is_resumed(server, target):
     assert_whole(target)
     assert server.asked[1][3]["If-Range"] == '"1"'
     target.unlink()
-    server.served = 0
+    server.count_anew()
     get(server.gives(Reply(headers={"ETag": '"2"'}, upto=1000), new), target, size=SIZE)
     assert_whole(target)
     assert server.served == SIZE
@@ -374,7 +374,7 @@ def test_without_a_hash_a_version_that_changed_in_spite_of_if_range_starts_over(
     note.write_text(json.dumps({"url": url, "validator": '"2"'}))
     server.plan["/file.tgz"] = [Reply(headers={"ETag": '"2"', "Last-Modified": "x"})]
     (target.parent / ".file.tgz.part").write_bytes(CONTENT[:1000])
-    server.served = 0
+    server.count_anew()
     get(url, target)
     assert_whole(target)
     assert server.served == SIZE - 1000
@@ -621,7 +621,7 @@ def test_a_write_that_fails_is_not_blamed_on_the_mirror(code, server, target, mo
     refused(urls, target, "No space left on device after 100,000 bytes", sha256=SHA256)
     assert server.paths() == ["/file.tgz"]
     monkeypatch.undo()
-    server.served = 0
+    server.count_anew()
     get(urls, target, sha256=SHA256)
     assert_whole(target)
     assert server.served == SIZE - 100_000

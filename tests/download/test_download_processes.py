@@ -288,7 +288,7 @@ def test_a_full_disk_is_one_sentence_and_the_next_call_goes_on(tmp_path, server,
         kept = arrived(out)
         assert 60_000 < kept <= 128 * 1024
         subprocess.run(["mount", "-o", "remount,size=1m", out], check=True)
-        server.served = 0
+        server.count_anew()
         assert done(start(out, server.gives(Reply()), expect)) == (0, "")
         assert_whole(out)
         assert server.served == SIZE - kept
