@@ -136,3 +136,48 @@ def test_what_does_not_vary_has_no_correlation():
     upright = side([2, 2, 2], [1, 2, 3])
     assert np.isnan(upright.pearson)
     assert upright.slope == 0
+
+
+def slow_bic(rest, count, parameters):
+    return count * np.log(rest / count) + parameters * np.log(count)
+
+
+def test_the_gain_is_the_difference_of_two_bics():
+    generator = np.random.default_rng(4)
+    x = generator.uniform(0, 1, 18)
+    y = 3 + 2 * x + generator.normal(0, 0.2, 18)
+    one = np.square(y - np.polyval(np.polyfit(x, y, 1), x)).sum()
+    two, _ = slow_break(x, y)
+    # A line has two parameters; two lines and the break between them have five.
+    wanted = slow_bic(one, 18, 2) - slow_bic(two, 18, 5)
+    assert find_break(x, y, resamples=0).gain == pytest.approx(wanted)
+
+
+def test_a_perfect_fit_gains_what_the_bound_of_its_likelihood_allows():
+    # Of y = |x|, whose best single line is flat, two lines leave nothing.
+    x = [-3, -2, -1, 0, 1, 2, 3]
+    found = find_break(x, [abs(value) for value in x], resamples=0)
+    assert found.gain == pytest.approx(7 * np.log(1e12) - 3 * np.log(7))
+    # One line leaves nothing either: the three further parameters cost, and gain nothing.
+    assert find_break(x, [2] * 7, resamples=0).gain == pytest.approx(-3 * np.log(7))
+
+
+def test_six_different_x_are_enough_and_points_above_each_other_have_no_line():
+    assert find_break([1, 2, 3, 4, 5, 6], [1, 2, 3, 1, 2, 3], resamples=0).at == 3.5
+    # What the first five points leave is their spread about their mean: they share an x.
+    x, y = [1, 1, 1, 1, 1, 2, 3, 4, 5, 6], [0, 1, 2, 3, 4, 2, 2, 2, 2, 2]
+    rest, at = slow_break(x, y)
+    found = find_break(x, y, resamples=0)
+    assert found.at == at
+    one = np.square(np.array(y) - np.polyval(np.polyfit(x, y, 1), x)).sum()
+    assert found.gain == pytest.approx(10 * np.log(one / rest) - 3 * np.log(10))
+
+
+def test_the_interval_of_the_break_is_the_same_each_time_and_another_seeds_is_another():
+    generator = np.random.default_rng(6)
+    x, y = generator.uniform(0, 1, 40), generator.uniform(0, 1, 40)
+    first, again, other = (find_break(x, y, 6, seed) for seed in (0, 0, 1))
+    assert first == again
+    assert (first.low, first.high) != (other.low, other.high)
+    assert first.at == other.at
+    assert find_break(x, y, 6) == first

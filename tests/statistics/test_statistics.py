@@ -253,6 +253,13 @@ def test_seed_intervals_cover_as_often_as_they_say():
     assert covered == pytest.approx(0.95, abs=0.02)
 
 
+def test_interval_of_two_seeds_by_hand():
+    # Mean 2, deviation √2, 12.7062 of the t-distribution with one degree of freedom: 2 ± 12.7062.
+    assert paired_t_interval([1, 3]) == pytest.approx((-10.7062, 14.7062), abs=1e-4)
+    with pytest.raises(ValueError, match="at least two differences, got 1"):
+        paired_t_interval([1.0])
+
+
 def test_the_largest_set_takes_seconds():
     base, tcm = curves(0, count=11_316, points=101)
     start = time.monotonic()
