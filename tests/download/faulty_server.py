@@ -4,7 +4,7 @@ import http.server
 import re
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 # Begins as an archive does.
@@ -33,12 +33,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self, head=False):
         server = self.server
-        with server.mutex:
-            asked = self.headers.get("Range")
-            server.asked.append((self.command, self.path, asked, dict(self.headers)))
-            replies = server.plan.get(self.path, [Reply(code=404)])
-            reply = replies.pop(0) if len(replies) > 1 else replies[0]
-        self.answer(reply, asked, head)
+        with server.answering():
+            with server.mutex:
+                asked = self.headers.get("Range")
+                server.asked.append((self.command, self.path, asked, dict(self.headers)))
+                replies = server.plan.get(self.path, [Reply(code=404)])
+                reply = replies.pop(0) if len(replies) > 1 else replies[0]
+            with suppress(OSError):  # the client was killed
+                self.answer(reply, asked, head)
+        server.stopping.wait(0 if head else reply.stall_s)
 
     def answer(self, reply, asked, head):
         start, end, code = 0, len(reply.content), reply.code
@@ -66,18 +69,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.body(reply, start, end if reply.upto is None else min(end, reply.upto))
 
     def body(self, reply, start, end):
-        try:
-            with self.server.sending():
-                for position in range(start, end, reply.piece):
-                    piece = reply.content[position : min(position + reply.piece, end)]
-                    self.wfile.write(piece)
-                    with self.server.mutex:
-                        self.server.served += len(piece)
-                    time.sleep(reply.pause_s)
-                self.wfile.flush()
-            self.server.stopping.wait(reply.stall_s)
-        except OSError:  # the client was killed
-            pass
+        for position in range(start, end, reply.piece):
+            piece = reply.content[position : min(position + reply.piece, end)]
+            self.wfile.write(piece)
+            with self.server.mutex:
+                self.server.served += len(piece)
+            time.sleep(reply.pause_s)
+        self.wfile.flush()
 
     def log_message(self, *arguments):
         pass
@@ -88,7 +86,7 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.plan, self.asked, self.served, self.bodies = {}, [], 0, 0
+        self.plan, self.asked, self.served, self.answers = {}, [], 0, 0
         self.mutex, self.stopping = threading.Lock(), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -97,20 +95,20 @@ class Server(http.server.ThreadingHTTPServer):
         return self.url + path
 
     @contextmanager
-    def sending(self):
+    def answering(self):
         with self.mutex:
-            self.bodies += 1
+            self.answers += 1
         try:
             yield
         finally:
             with self.mutex:
-                self.bodies -= 1
+                self.answers -= 1
 
     def count_anew(self):
         """Count from 0 what is served, once a client that has gone is not sent to any more."""
         end = time.monotonic() + 60
-        while self.bodies:
-            assert time.monotonic() < end, "a body is sent without end"
+        while self.answers:
+            assert time.monotonic() < end, "an answer without end"
             time.sleep(0.005)
         self.served = 0
 
