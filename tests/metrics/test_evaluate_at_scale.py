@@ -228,9 +228,9 @@ def test_a_million_images_are_refused_on_a_laptop(million, tmp_path, monkeypatch
     monkeypatch.setattr("tcmbench.evaluation.measure", lambda *_: pytest.fail("computed"))
     asked = hardware(monkeypatch, LAPTOP)
     before = sorted(tmp_path.iterdir())
-    start = time.monotonic()
+    start = time.process_time()
     assert run(*million, "--out", tmp_path / "m.json", "--map-at-r", "exact") == 2
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
     estimate, error = capsys.readouterr().err.splitlines()
     assert estimate.startswith(
         "1,000,000 images of 512 dimensions, 500.0 billion pairs: about 9.5 h and 3.8 GB of memory"
@@ -335,9 +335,9 @@ def test_curves_of_all_products_are_written_in_seconds(tmp_path):
         0.0, 0.0, 0.5, 1.0, np.linspace(0.5, 1, thresholds), *curves,
         curves[0, 0], curves[0, 0], np.arange(classes) * 3, 60_502, classes, 0,
     )  # fmt: skip
-    start = time.monotonic()
+    start = time.process_time()
     write_utility(tmp_path / "u.parquet", result)
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
     table = pq.read_table(tmp_path / "u.parquet")
     assert table.num_rows == classes * thresholds
     np.testing.assert_array_equal(table["specificity"], curves[2].ravel())

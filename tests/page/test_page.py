@@ -2,11 +2,11 @@
 
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from base64 import b64decode
 from html.parser import HTMLParser
 
@@ -329,9 +329,9 @@ def test_the_command_takes_folders_and_names_lone_runs(tmp_path):
 
 
 def test_help_is_fast():
-    started = time.monotonic()
+    before = os.times()
     assert run_page(ROOT, "--help").returncode == 0
-    assert time.monotonic() - started < 3
+    assert os.times().children_user - before.children_user < 3
 
 
 def test_a_part_of_a_suite_is_called_one(tmp_path):

@@ -185,13 +185,13 @@ def test_an_epoch_of_inaturalist_size():
     sizes = long_tail()
     assert (sizes.sum(), sizes.min(), sizes.max()) == (325_846, 2, 1000)
     labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    started = time.perf_counter()
+    started = time.process_time()
     tracemalloc.start()
     batches = epoch_batches(labels, 4000, 4, seed=0, epoch=0)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    # 0.1 s and 14 MB were measured; the bounds leave room for a busy machine.
-    assert time.perf_counter() - started < 2
+    # 0.1 s and 14 MB were measured; the bounds leave room for a slow machine.
+    assert time.process_time() - started < 2
     assert peak < 30e6
     # At most one batch for each 4,000 images, and no more than the classes' quadruples fill.
     assert 0 < len(batches) <= (sizes // 4).sum() // 1000 <= 81
