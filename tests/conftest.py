@@ -48,7 +48,7 @@ def users_of(fixture: str, folder: Path) -> set[tuple[str, str]]:
 def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A folder for temporary files of this process alone, and of the commands that it starts.
 
-    Locks of pretended GPUs are in it: a process of tests keeps them as long as it lives. It is not
+    Locks of GPUs are in it: one process of tests would wait for what another has claimed. It is not
     below pytest's, since paths of sockets have to be short.
     """
     tmp_path_factory.getbasetemp()
