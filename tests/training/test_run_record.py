@@ -86,9 +86,10 @@ def test_course_of_the_training(run):
         assert epoch["images"] == 12 * BATCHES
     seconds = sum(epoch["seconds"] for epoch in record["epochs"])
     assert record["wall_time_s"] >= seconds - 1e-3
-    # Without the first steps, which are slower, but not by much for so small a network.
+    # The steps that are not for warming up took no longer than all.
     assert record["warm_up_steps"] == 5
-    assert record["images_per_second"] == pytest.approx(3 * 12 * BATCHES / seconds, rel=0.5)
+    timed = 12 * (3 * BATCHES - 5)
+    assert record["images_per_second"] >= timed / seconds - 0.1
     assert record["steps"] == 3 * BATCHES
     assert (record["precision"], record["compile"]) == ("float32", False)
     assert record["active_pairs"] == {
