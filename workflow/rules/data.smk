@@ -41,8 +41,10 @@ for DATASET in MINIATURES:
         params:
             dataset=DATASET,
             folder=subpath(output.expected, parent=True),
+            seed=config["miniature_seed"],
         shell:
-            "python {input.script:q} --dataset {params.dataset} --out {params.folder} > {log} 2>&1"
+            "python {input.script:q} --dataset {params.dataset} --out {params.folder} "
+            "--seed {params.seed} > {log} 2>&1"
 
 
 rule download:
