@@ -9,6 +9,9 @@ from tests.workflow.checkout import QuickSuite
 OF_DATASETS = ("utility", "deployer", "training", "neighbours")
 FIGURES = {"figure_summary": 1, "figure_plane": 1} | {f"figure_{name}": 4 for name in OF_DATASETS}
 REPORT = {"comparisons": 1, "claims": 1, **FIGURES, "page": 1}
+MINIATURES = {f"miniature_{name}": 1 for name in ("cars196", "cub", "inat2018", "sop")}
+DATA = {**MINIATURES, "download": 8, "prepare": 4}
+TRAINED = {"train_smooth_ap": 16, "train_recall_at_k": 16}
 
 
 def scored(runs: int) -> dict[str, int]:
@@ -36,7 +39,7 @@ def test_touching_files_reruns_nothing(quick: QuickSuite) -> None:
         ),
         (
             "src/tcmbench/training/sampling.py",
-            {"train_smooth_ap": 16, "train_recall_at_k": 16, **scored(32)},
+            TRAINED | scored(32),
         ),
         ("src/tcmbench/embedding.py", scored(32)),
         ("src/tcmbench/metrics/engine/rates.py", {"evaluate": 32, **REPORT}),
@@ -69,6 +72,7 @@ def test_editing_a_file_reruns_what_depends_on_it(
             {"train_smooth_ap": 8, "train_recall_at_k": 8, **scored(16)},
         ),
         ("epsilon: 0.1", "epsilon: 0.2", {"evaluate": 32, **REPORT}),
+        ("miniature_seed: 0", "miniature_seed: 1", DATA | TRAINED | scored(32)),
         ("batch_size: 4000", "batch_size: 2000", {}),
     ],
 )
@@ -83,7 +87,7 @@ def test_changing_a_key_reruns_what_it_decides(
 
 def test_another_version_of_torch_reruns_what_it_decides(quick: QuickSuite) -> None:
     """Metrics are exact whatever computes them: they run again for their new embeddings alone."""
-    trained = {"weights": 2, "train_smooth_ap": 16, "train_recall_at_k": 16}
+    trained = {"weights": 2, **TRAINED}
     with quick.checkout.edited("envs/train.yaml", ("- torch==", "- torch==0")):
         assert quick.checkout.planned() == {**trained, **scored(32)}
 
