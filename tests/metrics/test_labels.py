@@ -177,6 +177,11 @@ def test_joined_by_hand():
     assert large.tolist() == [3, 2**64 - 1]
 
 
+def test_the_ends_of_the_types():
+    for ends in ([-(2**63), 2**63 - 1], [0, 2**64 - 1]):
+        assert checked_labels(np.array(ends, dtype=object), 2).tolist() == ends
+
+
 def test_own_is_compared_by_class_across_types():
     labels = LABELS + 2**53
     own = np.arange(len(labels))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import tcmbench.metrics.consistency as module
 from tcmbench.common.errors import UserError
 from tcmbench.metrics import opis
-from tcmbench.metrics.scoring import _scores
+from tcmbench.metrics.scoring import _scores, utility_of
 from tests.metrics.references import clustered, opis_reference
 from tests.paths import SRC
 
@@ -175,14 +175,20 @@ def test_a_rate_below_one_pair_is_refused(exact):
 
 def test_one_class_with_pairs_is_refused():
     embeddings, _ = clustered(2, count=6)
-    with pytest.raises(UserError, match=r"^only class 8 has two images; OPIS compares classes"):
-        opis(embeddings, np.array([8, 8, 8, 1, 2, 3]))
+    for labels in ([8, 8, 8, 1, 2, 3], [1, 2, 8, 8, 4, 3]):
+        with pytest.raises(UserError, match=r"^only class 8 has two images; OPIS compares classes"):
+            opis(embeddings, np.array(labels))
 
 
 def test_an_epsilon_that_leaves_no_class_is_refused():
     embeddings = np.array([E1, E1, E2, E3, HALF], dtype=np.float32)
     with pytest.raises(UserError, match=r"^epsilon is 0\.8, which takes all 2 classes"):
         opis(embeddings, np.array([0, 0, 1, 1, 2]), (0.5, 0.51), epsilon=0.8)
+
+
+def test_utility_is_zero_where_both_rates_are():
+    sensitivity, specificity = np.array([[0, 0.5, 1.0]]), np.array([[0, 0.25, 0.0]])
+    np.testing.assert_array_equal(utility_of(sensitivity, specificity, 2.0), [[0, 0.625 / 1.5, 0]])
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2], [2, 1, 0]])
@@ -335,10 +341,14 @@ def test_unusable_input_is_refused_in_a_sentence(embeddings, labels, sentence):
     [
         ({"far_range": (0.1, 0.01)}, "far_range is 0.1 0.01; give two rates"),
         ({"far_range": (0, 0.1)}, "far_range is 0 0.1"),
+        ({"far_range": (0.1, 0.1)}, "far_range is 0.1 0.1"),
         ({"frr_range": (0.1, 1)}, "frr_range is 0.1 1"),
         ({"beta": 0}, "beta is 0"),
         ({"beta": math.nan}, "beta is nan"),
-        ({"epsilon": 1}, "epsilon is 1"),
+        ({"beta": math.inf}, "beta is inf"),
+        ({"epsilon": 0}, "epsilon is 0; give a share"),
+        ({"epsilon": 1}, "epsilon is 1; give a share"),
+        ({"epsilon": 1.5}, "epsilon is 1.5; give a share"),
         ({"num_thresholds": 1}, "num_thresholds is 1"),
         ({"block_size": 0}, "block_size is 0"),
     ],
