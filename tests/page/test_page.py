@@ -136,8 +136,22 @@ def test_each_row_links_to_both_of_its_runs(tmp_path):
 
 def test_several_seeds_are_linked_by_number(tmp_path):
     folders = [*write_pair(tmp_path), *write_pair(tmp_path, seed=7, tcm={"opis": 0.003})]
-    _, tree, _ = made(tmp_path, folders)
-    assert tree.rows[2][-1].startswith("base 0+TCM 0base 7+TCM 7Suite")
+    text, _, _ = made(tmp_path, folders)
+    links = re.sub(r'<a href="#run-\S+-(\w+)-(seed\d)">', r"<\1 \2>", text.split("<tbody>")[1])
+    for line in (
+        "<base seed0>base 0</a> <base seed7>7</a><br>",
+        "<tcm seed0>+TCM 0</a> <tcm seed7>7</a></td>",
+    ):
+        assert line in links
+
+
+def test_a_change_whose_interval_holds_zero_is_outlined(tmp_path):
+    alike = [*write_pair(tmp_path), *write_pair(tmp_path, seed=7, tcm={"opis": 0.003})]
+    unlike = [*write_pair(tmp_path / "2"), *write_pair(tmp_path / "2", seed=7)]
+    for folders, marked in ((alike, True), (unlike, False)):
+        text, _, _ = made(tmp_path, folders)
+        first = text.split("<tbody>")[1].split("</tr>")[0]
+        assert ('title="better, but its interval holds 0"' in first) == marked
 
 
 def test_provenance_is_shown_and_escaped(tmp_path):

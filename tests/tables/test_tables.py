@@ -1,6 +1,7 @@
 """Tables: hand-worked numbers, signs and verdicts, odd names, and what cannot be compared."""
 
 import json
+import math
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -187,6 +188,14 @@ def test_change(metric, delta, text, verdict):
 
 def test_interval_is_in_the_units_of_the_column():
     assert change(OPIS, -0.001, -0.0025, 0.0005).interval == "[−2.50, +0.50]"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "unsure"),
+    [(-2e-3, 1e-3, True), (-2e-3, 0.0, True), (-2e-3, -1e-9, False), (math.nan, math.nan, False)],
+)
+def test_a_change_is_unsure_where_its_interval_holds_zero(low, high, unsure):
+    assert change(OPIS, -0.001, low, high).unsure == unsure
 
 
 @given(st.floats(-1e3, 1e3), st.integers(0, 4))

@@ -79,7 +79,8 @@ def judged(
     missing = _missing(frame) or obstacle
     entries = [_entry(*pair, missing, elsewhere) for pair in about_table]
     if pareto is None:
-        return entries + [entry(*pair, NEEDS_PARETO) for pair in inflection.findings(None)]
+        untried = inflection.findings(None)
+        return entries + [_entry(*pair, NEEDS_PARETO, elsewhere) for pair in untried]
     elsewhere = _elsewhere(pareto)
     return entries + [_entry(*pair, obstacle, elsewhere) for pair in inflection.findings(pareto)]
 

@@ -46,7 +46,7 @@ def index_table(
         for column in metric.columns
     ]
     rows = [
-        {"line": line, "cells": list(_cells(row, metrics, line)), "links": list(_links(comparison))}
+        {"line": line, "cells": list(_cells(row, metrics, line)), "links": _links(comparison)}
         for comparison, (_, row), line in zip(comparisons, frame.iterrows(), lines, strict=True)
     ]
     return {"metrics": metrics, "columns": [*NAMES, *columns], "rows": rows}
@@ -68,11 +68,18 @@ def _cells(
             }
 
 
-def _links(comparison: Comparison) -> Iterator[dict[str, str]]:
-    """Link the runs of a comparison: base and +TCM, and the seed where there are several."""
+def _links(comparison: Comparison) -> list[list[dict[str, str]]]:
+    """Link the runs of a comparison, a line for base and one for +TCM.
+
+    Where there are several the first of a line has its name, and each its fold and its seed.
+    """
     several = len(comparison.pairs) > 1
-    for pair in comparison.pairs:
-        for run, title in zip(pair, ("base", "+TCM"), strict=True):
-            fold = f" {run.fold.number}/{run.fold.of}" if run.fold else ""
-            seed = f" {run.run.seed}" if several else ""
-            yield {"anchor": anchor(run.folder), "title": f"{title}{fold}{seed}"}
+    lines = []
+    for title, runs in zip(("base", "+TCM"), zip(*comparison.pairs, strict=True), strict=True):
+        links: list[dict[str, str]] = []
+        for run in runs:
+            fold = f"{run.fold.number}/{run.fold.of}" if run.fold else ""
+            words = ("" if links else title, fold, str(run.run.seed) if several else "")
+            links.append({"anchor": anchor(run.folder), "title": " ".join(filter(None, words))})
+        lines.append(links)
+    return lines

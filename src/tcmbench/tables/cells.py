@@ -48,12 +48,16 @@ class Metric:
 
 @dataclass(frozen=True)
 class Change:
-    """A signed difference; `verdict` is `better`, `worse`, or `equal` where it prints as zero."""
+    """A signed difference; `verdict` is `better`, `worse`, or `equal` where it prints as zero.
+
+    `unsure` says that its interval is known and holds 0.
+    """
 
     number: str
     arrow: str
     verdict: str
     interval: str = ""
+    unsure: bool = False
 
     @property
     def text(self) -> str:
@@ -133,7 +137,9 @@ def change(metric: Metric, delta: float, low: float = math.nan, high: float = ma
         verdict = "worse"
     bounds = [signed(bound * metric.factor, metric.decimals) for bound in (low, high)]
     interval = "" if math.isnan(low) else f"[{bounds[0]}, {bounds[1]}]"
-    return Change(signed(scaled, metric.decimals), arrow, verdict, interval)
+    return Change(
+        signed(scaled, metric.decimals), arrow, verdict, interval, unsure=low <= 0 <= high
+    )
 
 
 def _cells(row: "pd.Series[float]", metric: Metric) -> Cells:
