@@ -1,4 +1,5 @@
-# `make quick` and `make test` need a Python (3.11 to 3.14) with pip, and make, nothing else.
+# `make quick` and `make test` need a Python (3.11 to 3.14) with pip, on 3.14 a C compiler and Python's
+# headers, and make, nothing else.
 SHELL := /bin/bash
 PYTHON ?=
 VENV ?= .venv
@@ -78,7 +79,8 @@ preflight: setup ## real steps, memory, disk, network on this machine, before a 
 
 setup: $(READY) ## the private environment in .venv, from requirements.lock
 
-# `venv --without-pip` and `pip --python` also work where Debian splits ensurepip off.
+# `venv --without-pip` and `pip --python` also work where Debian splits ensurepip off, and ensurepip
+# where there is no pip.
 $(READY): requirements.lock
 	@test ! -e "$(VENV)" || test -e "$(MADE)" || test -e "$(READY)" || test -z "$$(ls -A "$(VENV)")" || \
 	  { echo "$(VENV) would be replaced, but 'make setup' did not make it; name another folder: make $(MAKECMDGOALS) VENV=.venv-tcm" >&2; exit 2; }
@@ -88,6 +90,8 @@ $(READY): requirements.lock
 	rm -rf "$(VENV)"; \
 	mkdir -p "$(VENV)"; touch "$(MADE)"; \
 	"$$python" -m venv --without-pip "$(VENV)"; \
+	if ! "$$python" -c 'import pip' 2> /dev/null; then \
+	  python=$(abspath $(VENV))/bin/python; "$$python" -m ensurepip > /dev/null; fi; \
 	"$$python" -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --require-hashes -r requirements.lock; \
 	"$$python" -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --no-build-isolation --editable .; \
 	touch $(READY)

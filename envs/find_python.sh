@@ -1,32 +1,47 @@
 #!/bin/sh
-# Print the path of the first Python of a supported version with the modules `venv` and `pip`: the
-# one named, or any on the PATH under its usual names. Without one, say what was found.
+# Print the path of the first Python of a supported version with the modules `venv` and `pip`, or
+# `ensurepip`, which brings pip along: the one named, or any on the PATH under its usual names.
+# Without one, say what was found.
 #
 # envs/find_python.sh COMMAND [PYTHON]    COMMAND is what the user typed, for the sentence.
 command=$1
 named=$2
 found=
+seen=
 
 judge='
-import importlib.util, sys
+import importlib.util, os, shutil, sys, sysconfig
 version = "%d.%d.%d" % sys.version_info[:3]
 if not (3, 11) <= sys.version_info[:2] <= (3, 14):
     print(version)
 else:
-    lacks = [name for name in ("venv", "pip") if importlib.util.find_spec(name) is None]
+    has = {name for name in ("venv", "pip", "ensurepip") if importlib.util.find_spec(name)}
+    has |= {"pip"} if "ensurepip" in has else set()
+    lacks = [name for name in ("venv", "pip") if name not in has]
+    # Of immutables, which Snakemake needs, there is no wheel for 3.14: it is compiled.
+    if sys.version_info >= (3, 14):
+        if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")):
+            lacks.append("Python.h")
+        if not shutil.which((sysconfig.get_config_var("CC") or "cc").split()[0]):
+            lacks.append("gcc")
     print(" ".join([version, "without"] + lacks) if lacks else sys.executable)
 '
 
-# What the packages with both modules are called, by distribution.
+# What the packages with these are called, by distribution.
 packages() {
   id=$(. /etc/os-release 2> /dev/null && echo "$ID $ID_LIKE")
+  compiled=
+  case $found in *Python.h* | *gcc*) compiled=yes ;; esac
   case " $id " in
-    *" debian "* | *" ubuntu "*) echo "apt install python3-venv python3-pip" ;;
-    *" fedora "* | *" rhel "* | *" centos "*) echo "dnf install python3-pip" ;;
-    *" arch "*) echo "pacman -S python-pip" ;;
-    *" alpine "*) echo "apk add python3 py3-pip" ;;
-    *suse*) echo "zypper install python3-pip" ;;
-    *) echo "the package python3-pip or python3-venv of your distribution" ;;
+    *" debian "* | *" ubuntu "*)
+      echo "apt install python3-venv python3-pip${compiled:+ python3-dev gcc}" ;;
+    *" fedora "* | *" rhel "* | *" centos "*)
+      echo "dnf install python3-pip${compiled:+ python3-devel gcc}" ;;
+    *" arch "*) echo "pacman -S python-pip${compiled:+ gcc}" ;;
+    *" alpine "*) echo "apk add python3 py3-pip${compiled:+ python3-dev gcc musl-dev}" ;;
+    *suse*) echo "zypper install python3-pip${compiled:+ python3-devel gcc}" ;;
+    *) echo "the packages python3-venv and python3-pip${compiled:+, python3-dev and gcc} of your" \
+      "distribution" ;;
   esac
 }
 
@@ -40,7 +55,14 @@ try() {
       echo "$verdict"
       exit 0
       ;;
-    ?*) found="$found${found:+, }$1 is $verdict" ;;
+    ?*)
+      # /bin is often /usr/bin, and python3 one of the others.
+      for other in $seen; do
+        [ ! "$1" -ef "$other" ] || return 0
+      done
+      seen="$seen:$1"
+      found="$found${found:+, }$1 is $verdict"
+      ;;
   esac
 }
 

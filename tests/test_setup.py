@@ -1,6 +1,7 @@
 """`make setup` finds a Python, replaces an environment that it made, and none of the user's."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -68,6 +69,17 @@ def test_without_a_fitting_python_all_that_was_found_is_named(tmp_path):
     assert line.endswith("); name another one: make quick PYTHON=/path/to/python")
     none = found([tmp_path / "none"])
     assert "but none starts here; name another one" in none.stderr
+
+
+def test_what_compiling_takes_is_to_be_installed_too(tmp_path):
+    script(tmp_path / "python3.14", "echo 3.14.0 without Python.h gcc")
+    # The same one under two names is named once.
+    (tmp_path / "python3").symlink_to("python3.14")
+    (line,) = found([tmp_path, "/usr/bin/nothing"]).stderr.splitlines()
+    assert line.count("3.14.0 without Python.h gcc") == 1
+    install = line.partition("(install what it lacks: ")[2].partition(")")[0]
+    assert "pip" in install
+    assert re.search(r"\bgcc\b", install)
 
 
 def setup(folder, python):
