@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.workflow.checkout import Checkout
 
 RUN = "results/runs/cub/test_resnet/smooth_ap/tcm/seed0"
+EMBEDDINGS = [RUN.replace("tcm", variant) + "/embeddings.npz" for variant in ("base", "tcm")]
 MINIATURE = "{scale: miniature}\n    set:\n      batch_size: 64\n      "
 # One dataset, network and loss, a few steps, and a checkpoint after each of them.
 CUT = (
@@ -76,8 +77,12 @@ class Suite:
 
 
 def plain(checkout: Checkout, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the suite as one does, to its tables."""
-    return checkout.snakemake("--cores", "2", *(options or ["tables"]))
+    """Run the suite as one does, to its tables, and to the embeddings.
+
+    Snakemake removes those of a job that was killed, and makes them again for nobody who asks for
+    tables alone, where all that was measured on them is there.
+    """
+    return checkout.snakemake("--cores", "2", *(options or ["tables", *EMBEDDINGS]))
 
 
 def content(folder: Path) -> dict[str, str]:
