@@ -2,9 +2,11 @@
 
 import ast
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +54,10 @@ def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     below pytest's, since paths of sockets have to be short.
     """
     tmp_path_factory.getbasetemp()
-    with (
-        tempfile.TemporaryDirectory(prefix="tests-", ignore_cleanup_errors=True) as folder,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    folder = tempfile.mkdtemp(prefix="tests-")
+    # Removed after the folder that multiprocessing keeps in it, whose own removal would fail.
+    Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-200)
+    with pytest.MonkeyPatch.context() as patch:
         Path(folder).chmod(0o1777)  # as /tmp: commands under test work as other users too
         patch.setenv("TMPDIR", folder)
         patch.setattr(tempfile, "tempdir", folder)

@@ -339,15 +339,34 @@ def test_engines_count_the_same_integers(seed, threads, side):
     np.testing.assert_array_equal(ours.ahead.numpy(), theirs.ahead.numpy())
 
 
-@pytest.mark.parametrize("path", ["numba_engine", "torch_engine"])
-def test_counts_beyond_32_bits_have_room(monkeypatch, path):
+@pytest.mark.parametrize("side", [7, 300])
+@pytest.mark.parametrize("path", ["thread_tables", "torch_engine"])
+def test_counts_beyond_32_bits_have_room(monkeypatch, path, side):
     part = importlib.import_module(f"tcmbench.metrics.engine.{path}")
-    counter = NumbaCounter if path == "numba_engine" else TorchCounter
-    narrow = tiles(5, counter)[-1].by_group
+    counter = NumbaCounter if path == "thread_tables" else TorchCounter
+    narrow = tiles(5, counter, side=side)[-1].by_group
     monkeypatch.setattr(part, "most", lambda rows: 2**31)
-    wide = tiles(5, counter)[-1].by_group
+    wide = tiles(5, counter, side=side)[-1].by_group
     assert (narrow.dtype, wide.dtype) == (np.int32, np.int64)
     np.testing.assert_array_equal(narrow, wide)
+
+
+@pytest.mark.parametrize("side", [7, 300])
+def test_what_a_thread_raises_is_raised_and_nobody_waits(side):
+    rows = prepare(np.random.default_rng(0).normal(size=(200, 4)), np.arange(200) // 4)
+    limits = torch.full((2, 200), torch.inf)
+    counter = NumbaCounter(rows, limits, Bins(edge=0.5, shift=17, count=31, low=7, high=21), side)
+
+    def product(left, right, out):
+        raise MemoryError("no room")
+
+    def count():
+        for start in range(0, 200, side):
+            counter.strip(slice(start, min(start + side, 200)), product)
+        return counter.totals()
+
+    with pytest.raises(MemoryError, match="no room"):
+        count()
 
 
 @settings(deadline=None, max_examples=15, derandomize=True)

@@ -78,7 +78,7 @@ def _count_share(
                 # Strips of the other shares, which lie between this one and the next.
                 stop = min(start + share.count * side, count)
                 report((stop - start) * (2 * count - 1 - start - stop) // 2)
-    return counter.totals()
+        return counter.totals()
 
 
 @contextmanager
