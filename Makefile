@@ -48,7 +48,7 @@ lint: setup ## ruff, mypy, snakefmt and Snakemake's own lint
 rehearsal: setup ## the paper suite with tiny pictures, hours on a processor; SHARE=0.1 takes a tenth
 	$(RUN) PYTHONPATH=src python -m tests.rehearsal --share $(SHARE)
 
-faults: setup ## kill -9 of 50 random processes of a workflow, an hour or so; KILLS=8 makes eight
+faults: setup ## kill -9 of 50 random processes of a workflow, half an hour; KILLS=8 makes eight
 	$(RUN) PYTHONPATH=src python -m tests.faults --kills $(KILLS)
 
 docs: setup ## the table of configuration keys in docs/, from the schema

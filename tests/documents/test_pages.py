@@ -161,13 +161,32 @@ def test_the_means_over_the_rows_are_the_measured_ones():
         ("epsilon_opis", "10%-OPIS by {} % [{}, {}]"),
         ("recall_at_1", "R@1 by {} points [{}, {}]"),
     ):
-        base, tcm = table[f"{key}_base"], table[f"{key}_tcm"]
-        change = 100 * (tcm - base) if key == "recall_at_1" else np.log(tcm / base)
-        half = stats.t.ppf(0.975, len(change) - 1) * change.std() / len(change) ** 0.5
-        values = np.array([change.mean(), change.mean() - half, change.mean() + half])
-        shown = values if key == "recall_at_1" else 100 * np.expm1(values)
-        signed = [f"{value:+.1f}".replace("-", "\N{MINUS SIGN}") for value in shown]
-        assert words.format(*signed) in text
+        assert words.format(*mean_over_rows(table, key)) in text
+
+
+def mean_over_rows(table: pd.DataFrame, key: str) -> list[str]:
+    """The mean change and its interval, in % (logarithms) or in percentage points."""
+    base, tcm = table[f"{key}_base"], table[f"{key}_tcm"]
+    change = 100 * (tcm - base) if key == "recall_at_1" else np.log(tcm / base)
+    half = stats.t.ppf(0.975, len(change) - 1) * change.std() / len(change) ** 0.5
+    values = np.array([change.mean(), change.mean() - half, change.mean() + half])
+    shown = values if key == "recall_at_1" else 100 * np.expm1(values)
+    return [f"{value:+.1f}".replace("-", "\N{MINUS SIGN}") for value in shown]
+
+
+@pytest.mark.parametrize(("line", "name"), [(0, "quick-seeds"), (1, "splits"), (2, "tuned")])
+def test_what_five_seeds_say_with_other_splits_and_other_margins(line, name):
+    (file,) = (ROOT / "results/reference").glob(f"{name}*.csv")
+    table = pd.read_csv(file)
+    assert (len(table), set(table.n_seeds)) == (16, {5})
+    cells = table_rows(region("docs/results.md", "experiments table"))[2 + line].split(" | ")[2:]
+    for at, key in enumerate(("opis", "epsilon_opis", "recall_at_1")):
+        below = int((table[f"{key}_delta_high"] < 0).sum())
+        above = int((table[f"{key}_delta_low"] > 0).sum())
+        mean, low, high = mean_over_rows(table, key)
+        unit = "points" if key == "recall_at_1" else "%"
+        assert cells[2 * at] == f"{below} · {above} · {16 - below - above}"
+        assert cells[2 * at + 1].removesuffix(" |") == f"{mean} {unit} [{low}, {high}]"
 
 
 def test_chance_is_that_of_the_miniatures(tmp_path):
