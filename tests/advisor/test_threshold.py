@@ -19,7 +19,9 @@ from tcmbench.advisor.rates import rates_around
 from tcmbench.advisor.resample import _crossing, _pairs, intervals
 from tcmbench.advisor.text import cosine, distance, text
 from tcmbench.common.errors import UserError
+from tcmbench.metrics.engine.calibration import far_limit
 from tcmbench.metrics.engine.inputs import prepare
+from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles
 from tcmbench.metrics.io.reading import read_labelled
 from tests.paths import ROOT
 
@@ -454,6 +456,12 @@ def test_not_one_pair_too_many_where_many_are_equally_far():
         # The next group of equal distances would have been too many.
         following = negative[accepted]
         assert (negative <= following + 1e-9).mean() > far
+
+
+def test_where_all_are_equally_far_no_pair_is_nearer():
+    rows = prepare(np.eye(4), np.array([0, 0, 1, 1]))
+    tiles = PositiveTiles(rows), AllTiles(rows, 2)
+    assert far_limit(rows, 0.5, *tiles) == (0.0, math.sqrt(2))
 
 
 def test_several_rates_and_other_embeddings(tmp_path, capsys):
