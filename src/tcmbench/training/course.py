@@ -118,7 +118,8 @@ def peak_memory_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e6
     status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
+    said = status.read_text(encoding="utf-8") if status.exists() else ""
+    found = re.search(r"VmHWM:\s+(\d+)", said)
     # The peak of getrusage begins with that of the process that started this one.
     used = int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used * 1024 / 1e6
