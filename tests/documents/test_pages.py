@@ -174,7 +174,7 @@ def mean_over_rows(table: pd.DataFrame, key: str) -> list[str]:
     return [f"{value:+.1f}".replace("-", "\N{MINUS SIGN}") for value in shown]
 
 
-@pytest.mark.parametrize(("line", "name"), [(0, "quick-seeds"), (1, "splits")])
+@pytest.mark.parametrize(("line", "name"), [(0, "quick-seeds"), (1, "splits"), (2, "tuned")])
 def test_what_five_seeds_say_with_other_splits_and_other_margins(line, name):
     (file,) = (ROOT / "results/reference").glob(f"{name}*.csv")
     table = pd.read_csv(file)
