@@ -90,8 +90,8 @@ $(READY): requirements.lock
 	rm -rf "$(VENV)"; \
 	mkdir -p "$(VENV)"; touch "$(MADE)"; \
 	"$$python" -m venv --without-pip "$(VENV)"; \
-	if ! "$$python" -c 'import pip' 2> /dev/null; then \
-	  python=$(abspath $(VENV))/bin/python; "$$python" -m ensurepip > /dev/null; fi; \
+	"$$python" -c 'import pip' 2> /dev/null || \
+	  { python="$(VENV)/bin/python"; "$$python" -m ensurepip > /dev/null; }; \
 	"$$python" -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --require-hashes -r requirements.lock; \
 	"$$python" -m pip --python "$(VENV)/bin/python" install --quiet --no-deps --no-build-isolation --editable .; \
 	touch $(READY)

@@ -15,9 +15,10 @@ version = "%d.%d.%d" % sys.version_info[:3]
 if not (3, 11) <= sys.version_info[:2] <= (3, 14):
     print(version)
 else:
-    has = {name for name in ("venv", "pip", "ensurepip") if importlib.util.find_spec(name)}
-    has |= {"pip"} if "ensurepip" in has else set()
-    lacks = [name for name in ("venv", "pip") if name not in has]
+    has = importlib.util.find_spec
+    lacks = [] if has("venv") else ["venv"]
+    if not has("pip") and not has("ensurepip"):
+        lacks.append("pip")
     # Of immutables, which Snakemake needs, there is no wheel for 3.14: it is compiled.
     if sys.version_info >= (3, 14):
         if not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")):

@@ -1,13 +1,19 @@
-"""`make setup` finds a Python, replaces an environment that it made, and none of the user's."""
+"""`make setup` finds a Python, replaces environment that it made, and none of the user's."""
 
+import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
 from tests.paths import ROOT
+
+# What a Python is asked about itself.
+JUDGE = (ROOT / "envs/find_python.sh").read_text().partition("judge='")[2].partition("'\n")[0]
 
 
 @pytest.fixture
@@ -82,6 +88,41 @@ def test_what_compiling_takes_is_to_be_installed_too(tmp_path):
     assert re.search(r"\bgcc\b", install)
 
 
+@pytest.mark.parametrize(
+    ("version", "header", "gcc", "lacks"),
+    [
+        ((3, 14), False, None, "Python.h gcc"),
+        ((3, 14), True, None, "gcc"),
+        ((3, 14), True, "/usr/bin/gcc", ""),
+        ((3, 13), False, None, ""),
+    ],
+)
+def test_a_compiler_is_asked_for_where_there_is_no_wheel(
+    monkeypatch, capsys, tmp_path, version, header, gcc, lacks
+):
+    if header:
+        (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(sys, "version_info", (*version, 2))
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    monkeypatch.setattr(shutil, "which", lambda name: gcc)
+    exec(JUDGE, {})
+    said = capsys.readouterr().out.strip()
+    assert said == (f"3.14.2 without {lacks}" if lacks else sys.executable)
+
+
+@pytest.mark.parametrize(
+    ("modules", "lacks"),
+    [({"venv", "pip"}, ""), ({"venv", "ensurepip"}, ""), ({"venv"}, "pip"), ({"pip"}, "venv")],
+)
+def test_ensurepip_is_as_good_as_pip(monkeypatch, capsys, modules, lacks):
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in modules or None)
+    exec(JUDGE, {})
+    assert capsys.readouterr().out.strip() == (
+        f"3.12.1 without {lacks}" if lacks else sys.executable
+    )
+
+
 def setup(folder, python):
     return subprocess.run(
         ["make", "--always-make", "setup", f"PYTHON={python}"],
@@ -117,3 +158,24 @@ def test_its_own_environment_is_replaced(there, tmp_path, python):
     done = setup(folder, python)
     assert (done.returncode, done.stderr) == (0, "")
     assert {path.name for path in folder.iterdir()} == {".ready", ".made-by-tcm-bench"}
+
+
+@pytest.mark.parametrize("pip", [True, False])
+def test_without_pip_the_environment_brings_its_own(tmp_path, pip):
+    told = tmp_path / "told"
+    # It says what it is called with, and makes environment whose Python does.
+    lines = f"""case "$2" in
+      'import pip') exit {int(not pip)} ;;
+      venv) mkdir -p "$4/bin"; cp "$0" "$4/bin/python" ;;
+    esac
+    if [ "$1" = -c ]; then echo {tmp_path}/python; else echo "$0 $*" >> {told}; fi"""
+    done = setup(tmp_path / "env", script(tmp_path / "python", lines))
+    assert done.returncode == 0, done.stderr
+    own, ours = f"{tmp_path}/python", f"{tmp_path}/env/bin/python"
+    first, *rest = told.read_text().splitlines()
+    assert first == f"{own} -m venv --without-pip {tmp_path}/env"
+    assert [f"{ours} -m ensurepip"] * (not pip) == [line for line in rest if "ensurepip" in line]
+    installs = [line for line in rest if " install " in line]
+    assert len(installs) == 2
+    for line in installs:
+        assert line.startswith(f"{own if pip else ours} -m pip --python {ours} install --quiet")

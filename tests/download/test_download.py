@@ -81,9 +81,9 @@ def test_http(announce, identity, server, target, capsys):
 
 def test_file_address_is_quick_and_silent(tmp_path, target, capsys):
     (tmp_path / "a b.tgz").write_bytes(CONTENT)
-    start = time.process_time()
+    start = time.monotonic()
     get((tmp_path / "a b.tgz").as_uri(), target, sha256=SHA256)
-    assert time.process_time() - start < 0.5
+    assert time.monotonic() - start < 5
     assert_whole(target)
     assert capsys.readouterr() == ("", "")
 
@@ -143,7 +143,7 @@ def test_a_server_that_never_gets_further_is_given_up(server, target):
 def test_a_stall_ends_and_is_resumed(server, target):
     start = time.monotonic()
     get(server.gives(Reply(upto=1000, stall_s=9), Reply()), target, sha256=SHA256)
-    assert 0.3 <= time.monotonic() - start < 9
+    assert 0.3 <= time.monotonic() - start < 8
     assert_whole(target)
     assert server.ranges() == [None, "bytes=1000-"]
     assert server.served == SIZE
@@ -223,7 +223,7 @@ def test_retry_after_is_respected(date, code, server, target):
     start = time.monotonic()
     get(server.gives(busy, Reply()), target, sha256=SHA256)
     # A date has whole seconds.
-    assert time.monotonic() - start >= 0.9
+    assert 0.9 <= time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize("asked", ["3600", "soon"])
@@ -232,7 +232,7 @@ def test_retry_after_has_a_bound_and_may_be_nonsense(asked, server, target):
     patience = Patience(timeout_s=1, pause_s=0.001, longest_pause_s=0.05)
     start = time.monotonic()
     get(server.gives(busy, Reply()), target, sha256=SHA256, patience=patience)
-    assert time.monotonic() - start < 60
+    assert time.monotonic() - start < 30
 
 
 def test_pauses_double_up_to_a_bound():

@@ -151,7 +151,7 @@ def test_a_change_whose_interval_holds_zero_is_outlined(tmp_path):
     for folders, marked in ((alike, True), (unlike, False)):
         text, _, _ = made(tmp_path, folders)
         first = text.split("<tbody>")[1].split("</tr>")[0]
-        assert ('title="better, but its interval holds 0"' in first) == marked
+        assert ('title="better; its interval holds 0"' in first) == marked
 
 
 def test_provenance_is_shown_and_escaped(tmp_path):

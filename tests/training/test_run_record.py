@@ -3,8 +3,10 @@
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ from tcmbench.models.network import save_tensors
 from tcmbench.training.loop import train
 from tcmbench.training.record import data_identity
 from tcmbench.training.settings import Settings
-from tests.paths import ROOT
+from tests.paths import ROOT, SRC
 from tests.training.tiny_data import BATCHES, config, margins
 
 
@@ -101,6 +103,14 @@ def test_course_of_the_training(run):
     assert 100 < record["peak_memory_mb"] < 20_000
     assert record["device"] == "cpu"
     assert record["num_threads"] == 1
+
+
+def test_the_peak_of_memory_is_not_that_of_the_process_that_started_this_one():
+    held = np.ones(1 << 27)  # 1 GB
+    child = "import torch; from tcmbench.training.course import peak_memory_mb as peak; "
+    command = [sys.executable, "-c", child + "print(peak(torch.device('cpu')))"]
+    done = subprocess.run(command, cwd=SRC, capture_output=True, text=True, check=True)
+    assert 50 < float(done.stdout) < held.nbytes / 1e6
 
 
 def test_code_packages_and_machine(run):

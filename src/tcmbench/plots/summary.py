@@ -16,7 +16,7 @@ from tcmbench.plots.style import (
     styled,
     variant_mark,
 )
-from tcmbench.tables.cells import Line, Metric, printed_lines, printed_metrics
+from tcmbench.tables.cells import Change, Line, Metric, printed_lines, printed_metrics
 from tcmbench.tables.reading import require
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ INTERVALS = {
 
 @dataclass(frozen=True)
 class Row:
-    """One comparison: its height from the top, its numbers, and the verdict on each metric."""
+    """One comparison: its height from the top, its numbers, and the change of each metric."""
 
     height: int
     numbers: "pd.Series[Any]"
-    verdicts: dict[str, str]
+    changes: dict[str, Change]
 
 
 def draw_summary(frame: "pd.DataFrame") -> "Figure":
@@ -110,10 +110,7 @@ def _rows(
         Row(
             height,
             numbers,
-            {
-                metric.key: cells.change.verdict
-                for metric, cells in zip(metrics, line.cells, strict=True)
-            },
+            {metric.key: cells.change for metric, cells in zip(metrics, line.cells, strict=True)},
         )
         for height, (_, numbers), line in zip(heights, frame.iterrows(), lines, strict=True)
     ]
@@ -122,7 +119,7 @@ def _rows(
 def _dumbbells(axes: "Axes", rows: Sequence[Row], metric: Metric) -> None:
     for row in rows:
         base, tcm = (metric.factor * row.numbers[f"{metric.key}_{end}"] for end in ("base", "tcm"))
-        colour, _ = LOOKS[row.verdicts[metric.key]]
+        colour, _ = LOOKS[row.changes[metric.key].verdict]
         axes.plot([base, tcm], [row.height] * 2, color=colour, linewidth=1.4, zorder=1)
         axes.plot(base, row.height, "o", **variant_mark("base"))
         axes.plot(tcm, row.height, "o", **variant_mark("tcm"))
@@ -139,14 +136,15 @@ def _changes(axes: "Axes", rows: Sequence[Row], metric: Metric) -> None:
     changes = [_change(row, metric) for row in rows]
     limit = _limit(changes)
     for row, (delta, low, high) in zip(rows, changes, strict=True):
-        colour, marker = LOOKS[row.verdicts[metric.key]]
+        change = row.changes[metric.key]
+        colour, marker = LOOKS[change.verdict]
         if math.isnan(low):
             axes.plot([0, delta], [row.height] * 2, color=colour, linewidth=1.4, zorder=1)
         else:
             ends = max(low, -limit), min(high, limit)
             axes.plot(ends, [row.height] * 2, color=colour, linewidth=0.8, zorder=1)
             _cut_off(axes, row.height, (low, high), limit, colour)
-        face = "white" if low <= 0 <= high else colour
+        face = "white" if change.unsure else colour
         look: Any = {"markersize": 4.5, "markeredgewidth": 0.8, "markerfacecolor": face}
         axes.plot(delta, row.height, marker, color=colour, **look)
     if math.isfinite(limit):
@@ -160,10 +158,6 @@ def _change(row: Row, metric: Metric) -> tuple[float, float, float]:
         metric.factor * row.numbers[f"{metric.key}_delta{end}"] for end in ("", "_low", "_high")
     )
     return delta, low, high
-
-
-def _holds_zero(row: Row, key: str) -> bool:
-    return bool(row.numbers[f"{key}_delta_low"] <= 0 <= row.numbers[f"{key}_delta_high"])
 
 
 def _limit(changes: Sequence[tuple[float, float, float]]) -> float:
@@ -223,11 +217,12 @@ def _legend(figure: "Figure", rows: Sequence[Row]) -> None:
         Line2D([], [], marker="o", label=label, **variant_mark(variant))
         for variant, label in (("base", "base"), ("tcm", "+TCM"))
     ]
-    seen = {verdict for row in rows for verdict in row.verdicts.values()}
+    changes = [change for row in rows for change in row.changes.values()]
+    seen = {change.verdict for change in changes}
     for name, (colour, marker) in LOOKS.items():
         if name in seen:
             handles.append(Line2D([], [], marker=marker, color=colour, label=name, **line))
-    if any(_holds_zero(row, key) for row in rows for key in row.verdicts):
+    if any(change.unsure for change in changes):
         hollow = line | {"markeredgewidth": 0.8, "markerfacecolor": "white", "linewidth": 0.8}
         handles.append(Line2D([], [], marker="o", color=GREY, label="interval holds 0", **hollow))
     for kind, label in INTERVALS.items():

@@ -44,11 +44,9 @@ class NumbaCounter:
         for piece in reversed(list(self._cutter.columns(rows))):
             self._jobs.append(self._pool.submit(self._work, rows, piece, product))
             self._wait(2 * self._threads)
-        if self._tables.by_strip:
-            self._wait(0)
-            self._tables.bring_home(rows)
+        self._tables.end_strip(rows, self._wait)
 
-    def _wait(self, left: int) -> None:
+    def _wait(self, left: int = 0) -> None:
         """Wait until so few jobs are left, and raise what one of the others raised."""
         while len(self._jobs) > left:
             self._jobs.popleft().result()
@@ -77,7 +75,7 @@ class NumbaCounter:
 
     def totals(self) -> Totals:
         """Return all counts; the counter is used up."""
-        self._wait(0)
+        self._wait()
         self._pool.shutdown()
         return Totals(
             by_group=self._tables.total(),

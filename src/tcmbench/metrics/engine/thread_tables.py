@@ -1,5 +1,6 @@
 """Where the threads of the counting pass count pairs by group and bin, none in another's way."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,21 +17,21 @@ Places = tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64], NDArray[Any]]
 class Tables(Protocol):
     """Counts by group and bin."""
 
-    #: Whether `bring_home` is to be called after each strip, and no thread may be ahead of others.
-    by_strip: bool
-
     def of(self, thread: int) -> Places:
         """Return where a thread counts."""
 
-    def bring_home(self, rows: slice) -> None:
-        """Add the counts of a strip's own groups to those of all."""
+    def end_strip(self, rows: slice, wait: Callable[[], None]) -> None:
+        """Do what is due after a strip; `wait` for the threads where they must not run ahead."""
 
     def total(self) -> NDArray[Any]:
         """Return the counts [G, M]."""
 
 
 def tables(rows: LabelledRows, bins: Bins, side: int, threads: int) -> Tables:
-    """Return a table of all groups for each thread where that takes no more memory."""
+    """Return a table of all groups for each thread, or one where there are too many groups.
+
+    The number of bins was chosen for as many groups in each thread as a strip has rows.
+    """
     group_of, count = groups(rows)
     dtype = np.dtype(np.int64 if most(rows) >= 2**31 else np.int32)
     if count <= side:
@@ -39,7 +40,7 @@ def tables(rows: LabelledRows, bins: Bins, side: int, threads: int) -> Tables:
 
 
 class _Own:
-    by_strip = False
+    """A table for each thread: none waits for another."""
 
     def __init__(self, group_of: NDArray[np.int64], tables: NDArray[Any]) -> None:
         self._group_of = group_of
@@ -48,8 +49,8 @@ class _Own:
     def of(self, thread: int) -> Places:
         return self._group_of, self._tables[thread], self._group_of, self._tables[thread]
 
-    def bring_home(self, rows: slice) -> None:
-        pass
+    def end_strip(self, rows: slice, wait: Callable[[], None]) -> None:
+        """Nothing is due."""
 
     def total(self) -> NDArray[Any]:
         total: NDArray[Any] = self._tables.sum(0, self._tables.dtype)
@@ -62,8 +63,6 @@ class _Shared:
     What threads would share, each has for itself: the groups of the strip's rows, and the last
     group, of all classes of one image.
     """
-
-    by_strip = True
 
     def __init__(
         self,
@@ -86,7 +85,8 @@ class _Shared:
     def of(self, thread: int) -> Places:
         return self._group_of[thread], self._table, self._run_of, self._runs[thread]
 
-    def bring_home(self, rows: slice) -> None:
+    def end_strip(self, rows: slice, wait: Callable[[], None]) -> None:
+        wait()
         run_of = self._run_of[rows]
         _, first = np.unique(run_of, return_index=True)
         owners = self._group_of[0][rows][first]
