@@ -14,6 +14,7 @@ from pathlib import Path
 from tcmbench import __version__
 from tcmbench.common.commands import run_command
 from tcmbench.common.errors import UserError, nearest
+from tcmbench.common.process import own_process
 
 PROGRAM = "tcmbench"
 # Packages that are called otherwise where they are installed from.
@@ -28,7 +29,11 @@ def names() -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command that the first word names on the other words."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        with own_process():
+            main(sys.argv[1:])
+        return
+    words = list(argv)
     if not words or words[0].startswith("-"):
         _root().parse_args(words or ["--help"])
         return

@@ -10,6 +10,7 @@ from typing import Any
 
 from tcmbench.common.errors import UserError
 from tcmbench.common.paths import expanded_options
+from tcmbench.common.process import own_process
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -39,8 +40,12 @@ def run_command(
 
     `UserError`, `OSError` (unwritable folder, full disk) and a name that the locale cannot spell
     become that line; any other exception is a defect of this project and keeps its traceback.
-    `--debug` shows the traceback of all.
+    `--debug` shows the traceback of all. Without `argv` the process has nothing else to do.
     """
+    if argv is None:
+        with own_process():
+            run_command(parser, command, sys.argv[1:])
+        return
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.encoding.lower() != "utf-8":
         # A letter that the locale lacks is shown as its number, as on standard error.
         sys.stdout.reconfigure(errors="backslashreplace")

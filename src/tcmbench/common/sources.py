@@ -7,6 +7,7 @@ loaded by name and so is not followed; the rules add the one that a job uses.
 
 import ast
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 
 from tcmbench.common.errors import UserError
@@ -63,7 +64,12 @@ def sources(script: Path | str, skip: Collection[str] = ()) -> list[str]:
     return sorted(str(path) for path in found)
 
 
-def _imported_files(path: Path) -> Iterator[Path]:
+@cache
+def _imported_files(path: Path) -> tuple[Path, ...]:
+    return tuple(_followed(path))
+
+
+def _followed(path: Path) -> Iterator[Path]:
     for name in _imported_names(_parsed(path)):
         parts = name.split(".")
         if parts[0] != "tcmbench":
