@@ -85,7 +85,8 @@ $(READY): requirements.lock
 	@test ! -e "$(VENV)" || test -e "$(MADE)" || test -e "$(READY)" || test -z "$$(ls -A "$(VENV)")" || \
 	  { echo "$(VENV) would be replaced, but 'make setup' did not make it; name another folder: make $(MAKECMDGOALS) VENV=.venv-tcm" >&2; exit 2; }
 	@python=$$(envs/find_python.sh "make $(MAKECMDGOALS)" "$(PYTHON)") || exit 2; \
-	echo "setting up $(VENV) with $$python (about 6 GB, two minutes or so)"; \
+	"$$python" envs/require_space.py "$(VENV)" "make $(MAKECMDGOALS)" || exit 2; \
+	echo "setting up $(VENV) with $$python (about 7 GB, two minutes or so)"; \
 	set -e; \
 	rm -rf "$(VENV)"; \
 	mkdir -p "$(VENV)"; touch "$(MADE)"; \

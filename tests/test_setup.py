@@ -10,6 +10,7 @@ import sysconfig
 
 import pytest
 
+from tests.disks import mounted
 from tests.paths import ROOT
 
 # What a Python is asked about itself.
@@ -160,6 +161,48 @@ def test_its_own_environment_is_replaced(there, tmp_path, python):
     assert {path.name for path in folder.iterdir()} == {".ready", ".made-by-tcm-bench"}
 
 
+@pytest.fixture
+def small(tmp_path):
+    with mounted(tmp_path / "small", "size=64m") as disk:
+        yield disk
+
+
+def test_a_disk_without_room_is_said_before_anything_is_fetched(small, tmp_path):
+    """Each disk is asked for what will lie on it, less what lies there already."""
+
+    def said(venv, temporary, cache):
+        done = subprocess.run(
+            [sys.executable, ROOT / "envs/require_space.py", venv, "make quick"],
+            env={**os.environ, "TMPDIR": str(temporary), "PIP_CACHE_DIR": str(cache)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert not done.stdout
+        return done.stderr.partition("; make room")[0]
+
+    (small / "tmp").mkdir()
+    (small / "venv").mkdir()
+    (small / "venv/old").write_bytes(bytes(20_000_000))
+    free = shutil.disk_usage(small).free // 1_000_000
+    has = importlib.util.find_spec("pip") is not None
+    assert said(small / "venv", small / "tmp", small / "absent/cache") == (
+        f"the set-up takes up to {7_300 - 20 + 3_400 * (1 + has):,} MB of disk (7,280 in "
+        f"{small}/venv, 3,400 in {small}/tmp{f', 3,400 in {small}/absent/cache' * has}), but "
+        f"{free} MB are free there"
+    )
+
+
+def test_without_room_the_old_environment_stays(tmp_path):
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env/.ready").touch()
+    lines = f"""case "$1" in -c) echo {tmp_path}/python ;; *require_space.py) exit 2 ;; esac"""
+    done = setup(tmp_path / "env", script(tmp_path / "python", lines))
+    assert done.returncode == 2
+    assert [path.name for path in (tmp_path / "env").iterdir()] == [".ready"]
+
+
 @pytest.mark.parametrize("pip", [True, False])
 def test_without_pip_the_environment_brings_its_own(tmp_path, pip):
     told = tmp_path / "told"
@@ -172,7 +215,8 @@ def test_without_pip_the_environment_brings_its_own(tmp_path, pip):
     done = setup(tmp_path / "env", script(tmp_path / "python", lines))
     assert done.returncode == 0, done.stderr
     own, ours = f"{tmp_path}/python", f"{tmp_path}/env/bin/python"
-    first, *rest = told.read_text().splitlines()
+    space, first, *rest = told.read_text().splitlines()
+    assert space == f"{own} envs/require_space.py {tmp_path}/env make setup"
     assert first == f"{own} -m venv --without-pip {tmp_path}/env"
     assert [f"{ours} -m ensurepip"] * (not pip) == [line for line in rest if "ensurepip" in line]
     installs = [line for line in rest if " install " in line]
