@@ -1,6 +1,7 @@
 """What all tests share, here and in the commands that they start."""
 
 import ast
+import gc
 import os
 import shutil
 import signal
@@ -14,8 +15,22 @@ import pytest
 
 # One thread: the same bits, and no crowding.
 os.environ["OMP_NUM_THREADS"] = "1"
+# What torch, timm and pandas leave in memory stays: looking it through again and again took a tenth.
+gc.set_threshold(50_000)
 # A shell starts background jobs, and all below them, deaf to SIGINT; commands under test must hear.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+WORKFLOW = Path(__file__).parent / "workflow"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with whole workflows, and of these with what needs the quick suite."""
+    needs_quick = users_of("quick", WORKFLOW)
+
+    def rank(item: pytest.Item) -> tuple[bool, bool]:
+        name = (item.path.name, item.name.partition("[")[0])
+        return WORKFLOW not in item.path.parents, name not in needs_quick
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -23,7 +38,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Share files out among processes, and give all that needs the quick suite to one of them."""
     from xdist.scheduler import LoadScopeScheduling
 
-    needs_quick = users_of("quick", Path(__file__).parent / "workflow")
+    needs_quick = users_of("quick", WORKFLOW)
+    # As collected: the longest first, so that no process waits for another at the end.
+    config.option.loadscopereorder = False
 
     class ByFixture(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
