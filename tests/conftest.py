@@ -15,7 +15,7 @@ import pytest
 
 # One thread: the same bits, and no crowding.
 os.environ["OMP_NUM_THREADS"] = "1"
-# What torch, timm and pandas leave in memory stays: looking it through again and again took a tenth.
+# What torch, timm and pandas load stays: to look it through again and again took a tenth.
 gc.set_threshold(50_000)
 # A shell starts background jobs, and all below them, deaf to SIGINT; commands under test must hear.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -12,9 +12,11 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "scancel", "squeue")
 PLUGIN = "snakemake_executor_plugin_slurm"
@@ -125,6 +127,15 @@ def started(folder: Path, cores: int, memory_mb: int) -> Iterator[Cluster]:
             cluster.ask("scancel", "--full", "--signal=KILL", "--partition=main")
             cluster.ask("scancel", "--partition=main")
             time.sleep(2)
+            _end_what_is_left(folder)
+
+
+def _end_what_is_left(folder: Path) -> None:
+    """Kill processes of jobs whose parent ended first: proctrack/linuxproc loses sight of them."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(folder / "bin") in process.environ().get("PATH", "").split(os.pathsep):
+                process.kill()
 
 
 def _write(folder: Path, cores: int, memory_mb: int) -> None:

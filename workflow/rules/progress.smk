@@ -1,8 +1,13 @@
-# What is said of jobs while they run. No rules.
+# What is said and written down of jobs while they run. No rules.
+import snakemake.benchmark
 from snakemake.logging import logger
 
 from tcmbench.common.watch import Job, RunWatcher
 from tcmbench.plan import effort
+
+# How often `benchmark:` looks at the memory of a job, at first. The kernel counts it page by page:
+# twice a second, of two jobs with torch, took a tenth of a core.
+snakemake.benchmark.BENCHMARK_INTERVAL_SHORT = 2  # seconds
 
 
 def watch_jobs():
