@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from tcmbench.tables.overall import overall
+from tests.paths import ROOT
 
 RANDOM = np.random.default_rng(2)
 BASE = RANDOM.uniform(0.002, 0.02, 16)
@@ -26,6 +27,9 @@ def table(rows=16, seeds=5, **columns):
             "recall_at_1_tcm": 0.5 + RECALL,
             "epsilon": 0.1,
             "n_seeds": seeds,
+            "dataset": [f"d{row // 4}" for row in range(16)],
+            "backbone": [f"b{row // 2 % 2}" for row in range(16)],
+            "loss": [f"l{row % 2}" for row in range(16)],
         }
     )
     for metric in ("opis", "epsilon_opis", "recall_at_1"):
@@ -69,9 +73,24 @@ def test_of_equal_seeds_it_is_the_mixed_model():
     assert (interval.high - interval.low) / 2 == pytest.approx(half)
 
 
+def test_rows_with_a_margin_of_their_own_are_counted_together():
+    tuned = table(setting=[f"margin positive 0.{row % 3 + 7}" for row in range(16)])
+    assert overall(tuned) == overall(table())
+
+
 def test_where_there_is_nothing_to_say_together():
     assert overall(table(rows=2)) == []
-    assert overall(table(setting="batch size 32")) == []
+    several = table(loss="one", setting=[f"batch size {size}" for size in range(16)])
+    assert overall(several) == []
     counted, said = overall(table(opis_tcm=0.0))
     assert "OPIS is below" in counted
     assert " OPIS " not in said
+
+
+@pytest.mark.parametrize("name", ["quick", "splits", "tuned"])
+def test_tables_that_were_measured_say_it(name):
+    (file,) = (ROOT / "results/reference").glob(f"{name}-seeds*.csv")
+    printed = file.with_suffix(".md").read_text().replace("\\", "")
+    said = overall(pd.read_csv(file))
+    assert len(said) == 2
+    assert all(f"\n- {sentence}\n" in printed for sentence in said)

@@ -16,6 +16,7 @@ METRICS = (
     ("recall_at_1", "R@1", False),
 )
 FEWEST = 3
+COMPARISON = ["dataset", "backbone", "loss"]
 MIXED = (
     " With as many seeds in every row this is the estimate of a mixed model with a random effect "
     "of the row."
@@ -33,9 +34,9 @@ def overall(frame: "pd.DataFrame") -> list[str]:
         frame: a `comparisons_frame`.
 
     Returns:
-        Nothing for fewer than three rows, and where settings are swept.
+        Nothing for fewer than three rows, and where one comparison has several, of swept settings.
     """
-    if len(frame) < FEWEST or "setting" in frame:
+    if len(frame) < FEWEST or frame.duplicated(COMPARISON).any():
         return []
     worst = f"{100 * frame['epsilon'].iloc[0]:g}"
     metrics = [(key, title.format(worst), relative) for key, title, relative in METRICS]
