@@ -8,6 +8,8 @@ from PIL import Image
 
 from tests.workflow.checkout import Checkout
 
+# Of random weights no pretraining has to be waited for.
+UNTRAINED = "backbones: {test_resnet: {weights: none}}\n"
 SMALL = """suites:
   tune_small:
     losses: [recall_at_k]
@@ -56,7 +58,7 @@ def test_ones_own_images_can_be_validated_on(empty: Checkout) -> None:
 
 
 def test_margins_are_chosen_and_taken(empty: Checkout) -> None:
-    (empty.folder / "small.yaml").write_text(SMALL)
+    (empty.folder / "small.yaml").write_text(UNTRAINED + SMALL)
     options = ("--cores", "2", "--configfile", "small.yaml", "--config", "suite=tune_small")
     done = empty.snakemake(*options, "--quiet", "rules")
     assert done.returncode == 0, done.stderr[-3000:]
@@ -77,7 +79,7 @@ def test_margins_are_chosen_and_taken(empty: Checkout) -> None:
     said = refused.stdout + refused.stderr
     assert "no margins have been chosen for cub, test_resnet, smooth_ap" in said
     one = "suites:\n  quick: {datasets: [cub], backbones: [test_resnet], losses: [recall_at_k]}\n"
-    (empty.folder / "one.yaml").write_text(one)
+    (empty.folder / "one.yaml").write_text(UNTRAINED + one)
     planned = empty.snakemake("-n", "-p", "--configfile", "one.yaml", *QUICK)
     assert planned.returncode == 0, planned.stderr
     best = margins["margin_positive"][margins["chosen"]].item()
