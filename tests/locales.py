@@ -31,6 +31,6 @@ def locale_environment(name: str, folder: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     command = [tool, "-i", made[0], "-f", made[1], folder / name]
     done = subprocess.run(command, capture_output=True, text=True)
-    if not (folder / name).is_dir():
+    if not (folder / name / "LC_CTYPE").exists():
         pytest.skip(f"localedef cannot make {name}: {done.stderr[-200:]}")
     return {"LC_ALL": name, "LOCPATH": str(folder), "PYTHONUTF8": "0"}

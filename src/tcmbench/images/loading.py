@@ -5,6 +5,7 @@ official code. Normalisation happens on the device, see `normalize`.
 """
 
 import functools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -149,11 +150,15 @@ def load_batches(
         UserError: an image cannot be read.
     """
     workers = num_workers(torch.get_num_threads())
+    # From Python 3.14 on others would be started on Linux, which import all anew and are sent the
+    # images that are kept decoded; forked, they share them.
+    forked = "fork" if workers and sys.platform == "linux" else None
     try:
         yield from DataLoader(
             view,
             batch_sampler=batches,
             num_workers=workers,
+            multiprocessing_context=forked,
             collate_fn=_batch,
             pin_memory=pinned,
         )
