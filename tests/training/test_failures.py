@@ -1,6 +1,7 @@
 """What can go wrong with a training: said before it starts, or in one sentence when it happens."""
 
 import json
+import multiprocessing
 
 import pytest
 import torch
@@ -129,12 +130,16 @@ def test_a_loading_process_that_the_system_ends(tiny_set, tmp_path, monkeypatch)
     monkeypatch.setattr(TrainingView, "__getitems__", ended)
     threads = torch.get_num_threads()
     torch.set_num_threads(4)
+    usual = multiprocessing.get_start_method()
+    # As Python 3.14 would start it; forked all the same, it has what is set above.
+    multiprocessing.set_start_method("forkserver", force=True)
     try:
         with pytest.raises(
             UserError, match=r"^a process that loads images was ended, .* fewer cores"
         ):
             run(config(tiny_set), tmp_path / "run")
     finally:
+        multiprocessing.set_start_method(usual, force=True)
         torch.set_num_threads(threads)
 
 
