@@ -138,7 +138,7 @@ class Rules(TorchDispatchMode):
         elif not pinned(copied.source):
             what = "upload, not pinned,"
         if what:
-            self.waits.append(f"{what} in {_place()}")
+            self.waits.append(f"{what} in {place()}")
 
 
 class Copy(NamedTuple):
@@ -191,7 +191,7 @@ def _check_devices(func: Any, args: Any, tensors: list[Tensor]) -> None:
         )
 
 
-def _place() -> str:
+def place() -> str:
     """Name the innermost function of the package that is running."""
     frame = sys._getframe()
     while frame is not None:

@@ -1,8 +1,10 @@
-"""What the pretended GPU refuses, notes and draws, each as a real one would."""
+"""What a GPU refuses, notes and draws: the pretended one, and where there is one, the real one."""
 
 import pytest
 import torch
 from torch import nn
+
+from tests.cuda.watched import Watched
 
 CUDA = torch.device("cuda", 0)
 BOTH = "on the same device"
@@ -19,7 +21,7 @@ def test_values_and_gradients_are_those_of_the_processor(rules):
     assert isinstance(layer.weight, nn.Parameter)
     layer(rows.to(CUDA)).tanh().square().sum().backward()
     assert layer.weight.grad.device == CUDA
-    assert torch.equal(layer.weight.grad.cpu(), expected)
+    torch.testing.assert_close(layer.weight.grad.cpu(), expected)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ WAITS = {
     "nonzero": lambda gpu, host: gpu.nonzero(),
     "unique": lambda gpu, host: gpu.unique(),
     "mask": lambda gpu, host: gpu[gpu > 0],
-    "masked values": lambda gpu, host: gpu.index_put_((gpu > 2,), gpu[0, :1]),
+    "masked values": lambda gpu, host: gpu.index_put_((gpu > 2,), gpu[0, :1].clone()),
     "blocking": lambda gpu, host: host.pin_memory().to(CUDA),
     "not pinned": lambda gpu, host: host.to(CUDA, non_blocking=True),
     "numbers": lambda gpu, host: torch.tensor([1.0, 2.0], device=CUDA),
@@ -90,6 +92,8 @@ RUNS_ON = {
 
 @pytest.mark.parametrize("name", WAITS)
 def test_a_wait_is_noted(rules, name):
+    if name == "not pinned" and isinstance(rules, Watched):
+        pytest.skip("torch does not warn of it")
     gpu, host = torch.ones(2, 3, device=CUDA), torch.zeros(2, 3)
     assert rules.waits == []
     WAITS[name](gpu, host)
@@ -119,11 +123,13 @@ def test_random_numbers_are_the_gpus_own(rules):
 
 
 def test_memory_is_counted_while_it_is_held(rules):
-    first = torch.zeros(1000, device=CUDA)
-    view, second = first[:10], torch.zeros(500, device=CUDA)
-    assert rules.memory == 6000
+    # In the 512 bytes that a GPU's memory comes in.
+    first = torch.zeros(1024, device=CUDA)
+    view, second = first[:10], torch.zeros(512, device=CUDA)
+    assert rules.memory == 6144
     del first, second
-    assert (rules.memory, torch.cuda.max_memory_allocated()) == (4000, 6000)
+    assert (rules.memory, rules.peak) == (4096, 6144)
+    assert torch.cuda.max_memory_allocated() >= 6144
     del view
     assert rules.memory == 0
 

@@ -72,7 +72,9 @@ def test_no_step_waits_for_the_gpu(tiny_set, tmp_path, by_step, loss, tcm, chunk
     assert len(by_step) == 2 * BATCHES
     # The first step finds what was set up before it; an epoch's end, what was written.
     assert by_step[1:BATCHES] + by_step[BATCHES + 1 :] == [[]] * (2 * BATCHES - 2)
-    assert {line.rpartition(" in ")[2] for line in by_step[BATCHES]} == {
+    places = {line.rpartition(" in ")[2] for line in by_step[BATCHES]}
+    # What torch.save copies is copied of a real GPU alone.
+    assert places - {"training/checkpoint.py save"} == {
         "training/course.py failure",
         "training/loop.py run",
         "training/course.py end_epoch",
@@ -85,7 +87,8 @@ def test_a_loss_that_waits_is_named(tiny_set, tmp_path, by_step):
         tmp_path, "return embeddings.sum() if embeddings[0, 0] > 5 else embeddings.mean()"
     )
     trained(config(tiny_set, **changes, epochs=1), tmp_path)
-    assert by_step[1:] == [["_local_scalar_dense in training/objective.py _base"]] * (BATCHES - 1)
+    assert [len(waits) for waits in by_step[1:]] == [1] * (BATCHES - 1)
+    assert all(line.endswith(" in training/objective.py _base") for (line,) in by_step[1:])
 
 
 @pytest.mark.parametrize(
