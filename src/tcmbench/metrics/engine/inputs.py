@@ -153,7 +153,7 @@ def _unit_rows(embeddings: Embeddings, order: NDArray[np.int64]) -> NDArray[np.f
 def _float64(rows: Embeddings) -> NDArray[np.float64]:
     # Always on the CPU and in C order, so that the bits of a norm do not depend on the device.
     if isinstance(rows, Tensor):
-        rows = rows.to("cpu", torch.float64).numpy()
+        rows = rows.cpu().double().numpy()
     return np.array(rows, dtype=np.float64, order="C")
 
 

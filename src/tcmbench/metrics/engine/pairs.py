@@ -18,6 +18,9 @@ from tcmbench.metrics.engine.threads import spread, workers
 
 _KEPT_CELLS = 1 << 25
 _WORTH_THREADS = 512
+# Of a tile of positive pairs. A GPU multiplies pairs of other classes along with them in less time
+# than it takes to begin another tile.
+_SIDE_ON_GPU = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Tile:
 def tile_side(rows: LabelledRows, block_size: int | None) -> int:
     """Return the side of a tile: `block_size`, or what keeps this device busy in little memory."""
     if block_size is None:
-        return 4096 if rows.unit.is_cuda else 512
+        return 8192 if rows.unit.is_cuda else 512
     if block_size < 1:
         raise UserError(f"block_size is {block_size}; give a positive number of rows")
     return block_size
@@ -72,6 +75,8 @@ class PositiveTiles:
         size = int((rows.sizes**2).sum()) / len(rows)
         self._rows = rows
         self._side = 1 << min(max(math.ceil(math.log2(size)), 7), 10)
+        if rows.unit.is_cuda:
+            self._side = _SIDE_ON_GPU
         self._threads = workers() if self.are_small and not rows.unit.is_cuda else 1
         self._kept: list[Tile] | None = None
 

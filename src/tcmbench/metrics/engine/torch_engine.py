@@ -42,8 +42,9 @@ class TorchCounter:
             columns = torch.arange(cols.start, cols.stop, device=similarity.device)
             similarity.masked_fill_(columns < self._class_end[rows, None], _NO_PAIR)
         for limit, ahead in zip(self._limits, self._ahead, strict=True):
-            ahead[rows] += (similarity > limit[rows, None]).sum(1)
-            ahead[cols] += (similarity > limit[cols]).sum(0)
+            # Torch adds up truth values as integers that it writes first: not as larger ones.
+            ahead[rows] += (similarity > limit[rows, None]).sum(1, dtype=torch.int32)
+            ahead[cols] += (similarity > limit[cols]).sum(0, dtype=torch.int32)
         if self._bins.count > 1:
             self._bin(similarity, rows, cols)
 
