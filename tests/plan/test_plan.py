@@ -27,7 +27,7 @@ from tests.paths import ROOT
 from tests.training.tiny_data import exit_code
 
 LOSSES = ("smooth_ap", "recall_at_k")
-HEADER = "backbone,loss,way,batch_size,chunk_size,images_per_second,device\n"
+HEADER = "backbone,loss,way,batch_size,chunk_size,precision,images_per_second,device\n"
 COLUMNS = (
     *("dataset", "backbone", "loss", "variant", "tflop_per_step", "steps", "peak_gb"),
     *("chunk_size", "hours"),
@@ -209,24 +209,34 @@ def table(path: Path, *rows: str) -> Path:
 def test_measured_rates(tmp_path: Path) -> None:
     path = table(
         tmp_path / "steps_h200.csv",
-        "resnet50,smooth_ap,JPEGs from disk,384,400,3600,NVIDIA H200",
-        "resnet50,smooth_ap,JPEGs from disk,384,400,3000,NVIDIA H200",  # larger JPEGs
-        "resnet50,smooth_ap,on the device,384,400,100,NVIDIA H200",
-        "resnet50,recall_at_k,JPEGs from disk,4000,400,2500,NVIDIA H200",
-        "vit_b16,smooth_ap,JPEGs from disk,384,400,1200,NVIDIA H200",
+        "resnet50,smooth_ap,JPEGs from disk,384,400,tf32,3600,NVIDIA H200",
+        "resnet50,smooth_ap,JPEGs from disk,384,400,tf32,3000,NVIDIA H200",  # larger JPEGs
+        "resnet50,smooth_ap,on the device,384,400,tf32,100,NVIDIA H200",
+        "resnet50,recall_at_k,JPEGs from disk,4000,400,tf32,2500,NVIDIA H200",
+        "vit_b16,smooth_ap,JPEGs from disk,384,400,tf32,1200,NVIDIA H200",
+        "vit_b16,smooth_ap,JPEGs from disk,384,400,bfloat16,2000,NVIDIA H200",
     )
     rates = measured(path)
     assert rates.source == f"measured on NVIDIA H200: {path}"
-    assert rates.values == {("resnet50", 1): 3000, ("resnet50", 2): 2500, ("vit_b16", 1): 1200}
+    assert rates.values == {
+        ("resnet50", "tf32", 1): 3000,
+        ("resnet50", "tf32", 2): 2500,
+        ("vit_b16", "tf32", 1): 1200,
+        ("vit_b16", "bfloat16", 1): 2000,
+    }
     # Measured in two passes: no factor. Not measured so: a third more. Not measured: nothing.
-    assert rates.seconds("resnet50", 5000, 1.0) == 2
-    assert rates.seconds("vit_b16", 1200, 1.0) == pytest.approx(4 / 3)
-    assert rates.seconds("vit_b16", 1200, 0.0) == 1
-    assert rates.seconds("test_vit", 1, 0.0) is None
+    assert rates.seconds("resnet50", "tf32", 5000, 1.0) == 2
+    assert rates.seconds("vit_b16", "tf32", 1200, 1.0) == pytest.approx(4 / 3)
+    assert rates.seconds("vit_b16", "tf32", 1200, 0.0) == 1
+    assert rates.seconds("test_vit", "tf32", 1, 0.0) is None
+    # Another precision has a rate of its own, or none; one that is given by hand is for any.
+    assert rates.seconds("vit_b16", "bfloat16", 2000, 0.0) == 1
+    assert rates.seconds("resnet50", "bfloat16", 1, 0.0) is None
+    assert given("vit_b16=500", ["vit_b16"]).seconds("vit_b16", "tf32", 1000, 0.0) == 2
 
 
 def test_rates_of_this_gpu_are_found(tmp_path: Path) -> None:
-    row = "resnet50,smooth_ap,JPEGs from disk,384,400,{0},{1}"
+    row = "resnet50,smooth_ap,JPEGs from disk,384,400,tf32,{0},{1}"
     folder = tmp_path / "results/reference"
     table(folder / "steps_a.csv", row.format(1, "NVIDIA A100-SXM4-80GB"))
     table(folder / "steps_b.csv", row.format(2, "NVIDIA H100 80GB HBM3"))
@@ -234,9 +244,9 @@ def test_rates_of_this_gpu_are_found(tmp_path: Path) -> None:
     def found(name: str) -> Rates:
         return rates_for(None, gpus.named(name), ["resnet50"], tmp_path)
 
-    assert found("H100").values == {("resnet50", 1): 2}
-    assert found("A100").values == {("resnet50", 1): 1}
-    assert found("A100 80GB").values == {("resnet50", 1): 1}
+    assert found("H100").values == {("resnet50", "tf32", 1): 2}
+    assert found("A100").values == {("resnet50", "tf32", 1): 1}
+    assert found("A100 80GB").values == {("resnet50", "tf32", 1): 1}
     # Part of another's name, and the same chip on a slower card.
     assert all(found(name) is NONE for name in ("A10", "H200", "H100 PCIe"))
 
@@ -248,7 +258,7 @@ def test_rates_of_this_gpu_are_found(tmp_path: Path) -> None:
         HEADER.strip() + "\nr,l,JPEGs from disk\n",
         HEADER,
         "a,b\n1,2\n",
-        HEADER + "r,l,JPEGs from disk,384,x,3000,H200\n",
+        HEADER + "r,l,JPEGs from disk,384,x,tf32,3000,H200\n",
     ],
 )
 def test_another_table_is_one_sentence(tmp_path: Path, content: str) -> None:

@@ -3,15 +3,18 @@
 import csv
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 import yaml
+from torch import nn
 
 import preflight as door
 from tcmbench.download.links import BY_HAND, OK, Link
+from tcmbench.images.loading import ViewSpec
 from tcmbench.plan.rates import measured
-from tcmbench.preflight import checks, outlook
+from tcmbench.preflight import checks, outlook, work
 from tcmbench.preflight.checks import Check
 from tcmbench.preflight.photographs import write_photographs
 from tcmbench.preflight.report import verdict
@@ -34,12 +37,24 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def row(way: str, seconds: float, workers: int = 7) -> Row:
     sizes = {"batch_size": 400, "chunk_size": 400, "kept_chunks": 0}
-    return Row("resnet50", "smooth_ap", "500x375", way, **sizes, precision="float32",
+    return Row("resnet50", "smooth_ap", "500x375", way, **sizes, precision="tf32_backward",
                compiled=False, workers=workers, seconds=seconds, memory_mb=9000.0)  # fmt: skip
 
 
 def ways(disk: float, workers: int = 7) -> list[Row]:
     return [row(DISK, disk, workers), row(DEVICE, 1.0, workers), row(WITHOUT, 0.99, workers)]
+
+
+def test_a_gpu_embeds_for_all_loading_processes(tmp_path: Path, monkeypatch) -> None:
+    """A batch is loaded by one process: a few of them would say nothing of many processes."""
+    write_photographs(tmp_path, 10, 2, (64, 48), distinct=3)
+    loaded = []
+    monkeypatch.setattr(work, "load_batches", lambda view, keys, pinned: loaded.extend(keys))
+    monkeypatch.setattr(work, "embedded", lambda *_: None)
+    steps = SimpleNamespace(engine=SimpleNamespace(model=nn.Identity()))
+    steps.settings = SimpleNamespace(view=ViewSpec(36, 32, (0.7, 1.0), 0.5))
+    assert work._embedded(steps, tmp_path, torch.device("cuda")) > 0
+    assert [len(keys) for keys in loaded] == 40 * [512]
 
 
 def test_the_small_form_runs(small: Path, tmp_path: Path, capsys) -> None:
@@ -57,7 +72,7 @@ def test_the_small_form_runs(small: Path, tmp_path: Path, capsys) -> None:
     }
     # The plan takes the slower of both losses' steps from disk as the network's rate.
     slowest = min(float(one["images_per_second"]) for one in rows if one["way"] == DISK)
-    assert measured(table).values == {("test_resnet", 1): slowest}
+    assert measured(table).values == {("test_resnet", "float32", 1): slowest}
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -11,29 +11,39 @@ from tcmbench.plan.gpus import Gpu, is_device
 # Where tests/benchmarks/bench_step.py puts its tables, and its name for a step with everything in.
 MEASURED = "results/reference/steps_*.csv"
 FROM_DISK = "JPEGs from disk"
-COLUMNS = ("backbone", "way", "batch_size", "chunk_size", "images_per_second", "device")
+NUMBERS = ("batch_size", "chunk_size", "images_per_second")
+COLUMNS = ("backbone", "way", "precision", *NUMBERS, "device")
+# In which a rate given by hand is taken to be.
+ANY = ""
 # A forward pass is a third of a forward and a backward one.
 FORWARD = 1 / 3
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Images a second, forward and backward, by backbone and by passes (1 or 2) of a step."""
+    """Images a second, forward and backward, by backbone, precision and passes (1 or 2) of a step.
+
+    The precision `ANY` stands for all of them.
+    """
 
     source: str
     device: str
-    values: Mapping[tuple[str, int], float]
+    values: Mapping[tuple[str, str, int], float]
 
-    def seconds(self, backbone: str, images: int, embedded_twice: float) -> float | None:
+    def seconds(
+        self, backbone: str, precision: str, images: int, embedded_twice: float
+    ) -> float | None:
         """Return the time for images of which a share is embedded twice; None without a rate.
 
         Where only the rate of single passes is known, a second forward pass adds a third.
         """
-        if embedded_twice and (backbone, 2) in self.values:
-            return images / self.values[backbone, 2]
-        if (backbone, 1) not in self.values:
-            return None
-        return images * (1 + FORWARD * embedded_twice) / self.values[backbone, 1]
+        once, twice = (
+            self.values.get((backbone, precision, passes), self.values.get((backbone, ANY, passes)))
+            for passes in (1, 2)
+        )
+        if embedded_twice and twice is not None:
+            return images / twice
+        return None if once is None else images * (1 + FORWARD * embedded_twice) / once
 
 
 NONE = Rates("", "", {})
@@ -72,7 +82,8 @@ def given(text: str, backbones: Iterable[str]) -> Rates:
     Raises:
         UserError: not of this form, a rate that is not positive, or a name that is no backbone.
     """
-    values, known = {}, list(backbones)
+    values: dict[tuple[str, str, int], float] = {}
+    known = list(backbones)
     for part in text.split(","):
         name, _, number = (word.strip() for word in part.partition("="))
         try:
@@ -86,8 +97,8 @@ def given(text: str, backbones: Iterable[str]) -> Rates:
             )
         if name not in known:
             raise UserError(f"--rates names '{name}', no backbone here; {nearest(name, known)}")
-        values[name, 1] = rate
-    shown = ", ".join(f"{name} {rate:,.0f}" for (name, _), rate in values.items())
+        values[name, ANY, 1] = rate
+    shown = ", ".join(f"{name} {rate:,.0f}" for (name, *_), rate in values.items())
     return Rates(f"ASSUMED, not measured: {shown} images/s forward and backward", "", values)
 
 
@@ -101,9 +112,10 @@ def measured(path: Path) -> Rates:
         with path.open(newline="", encoding="utf-8") as stream:
             table = csv.DictReader(stream, restval="")
             rows = [row for row in table if row["way"] == FROM_DISK]
-        found: dict[tuple[str, int], float] = {}
+        found: dict[tuple[str, str, int], float] = {}
         for row in rows:
-            key = row["backbone"], 1 + (int(row["batch_size"]) > int(row["chunk_size"]))
+            passes = 1 + (int(row["batch_size"]) > int(row["chunk_size"]))
+            key = row["backbone"], row["precision"], passes
             found[key] = min(float(row["images_per_second"]), found.get(key, float("inf")))
         device = rows[0]["device"]
     except FileNotFoundError:

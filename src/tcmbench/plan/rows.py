@@ -76,7 +76,7 @@ def row_of(settings: Settings, gpu: Gpu, share: float, rates: Rates, folder: Pat
     forward = (batch + twice) * work.forward + loss.operations
     backward = batch * work.backward
     operations = (forward + backward) / 1e12
-    seconds = rates.seconds(settings.backbone, steps.total * batch, twice / batch)
+    seconds = rates.seconds(settings.backbone, precision, steps.total * batch, twice / batch)
     source = rates.source
     if seconds is None:
         # The loss is float32 in both directions, and a small part.
