@@ -1,9 +1,10 @@
-"""What each precision does to similarities and to gradients, on the processor.
+"""What each precision does to similarities and to gradients.
 
     snakemake --cores all --config suite=quick     # the trained tiny networks and their data
-    python tests/benchmarks/bench_precision.py
+    python tests/benchmarks/bench_precision.py [--device cuda]
 
-Products are computed as a GPU's tensor cores do (tensor_cores.py) and compared with float64. The
+Products are compared with float64. The processor computes them as a GPU's tensor cores do
+(tensor_cores.py). The
 tiny networks are those of the quick suite, trained; ResNet-50 and ViT-B/16 begin with random
 weights and train for a few steps on a miniature enlarged to 64 pixels. Similarities: of all pairs
 of test images. Gradients: of one batch in two passes, of all parameters, whose loss sees the same
@@ -17,7 +18,7 @@ import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +27,7 @@ sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import numpy as np
 import torch
 from precision_report import write_report
-from precision_ways import WAYS, as_on_a_gpu, precision_of
+from precision_ways import WAYS, as_on_a_gpu, on_the_gpu, precision_of
 from reference_file import reference_file
 from torch import Tensor, nn
 
@@ -34,6 +35,7 @@ from tcmbench.common.precision import float32_products
 from tcmbench.images.loading import Draw, EvaluationView, TrainingView, ViewSpec, normalize
 from tcmbench.images.manifests import read_manifest
 from tcmbench.models.network import EmbeddingModel, ModelSpec, load_tensors
+from tcmbench.preflight.rows import device_name
 from tcmbench.training.objective import Objective
 from tcmbench.training.sampling import epoch_batches
 from tcmbench.training.settings import LossSpec, Settings
@@ -82,6 +84,11 @@ class Case:
     images: Tensor
     batch: Tensor
     labels: Tensor
+
+    def on(self, device: str) -> "Case":
+        """Return it with all but the labels on a device."""
+        names = ("model", "objective", "images", "batch")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
 
 class Double(nn.Module):
@@ -157,7 +164,7 @@ def measured(case: Case, ways: Sequence[str]) -> Iterator[Row]:
     similarity, gradient = rows @ rows.T, gradients(case, exact, "float32")
     names = {name: getattr(case, name) for name in NAMES}
     for way in ways:
-        with as_on_a_gpu(way, case.model):
+        with (on_the_gpu if case.batch.is_cuda else as_on_a_gpu)(way, case.model):
             error = similarities(case, precision_of(way)) - similarity
             found = gradients(case, case.model, precision_of(way))
         yield Row(
@@ -197,6 +204,7 @@ def gradients(case: Case, model: nn.Module, precision: str) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="of the quick suite")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--large", nargs="*", choices=LARGE, default=list(LARGE))
     parser.add_argument("--steps", type=int, default=12, help="of the large ones (default: 12)")
     parser.add_argument("--images", type=int, default=1000, help="at most, of a tiny network")
@@ -204,19 +212,19 @@ def main() -> None:
     parser.add_argument("--way", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--out", type=Path, help="default: results/reference/precision-*.csv")
     options = parser.parse_args()
-    out = options.out or reference_file("precision", "cpu")
+    out = options.out or reference_file("precision", options.device)
     rows: list[Row] = []
     tiny = tiny_cases(options.results, options.images)
     large = large_cases(options.results, options.large, options.steps, options.large_images)
     for case in itertools.chain(tiny, large):
-        for row in measured(case, options.way):
+        for row in measured(case.on(options.device), options.way):
             rows.append(row)
             print(asdict(row), flush=True)
     with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(asdict(rows[0])), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
-    write_report(out.with_suffix(".md"), rows)
+    write_report(out.with_suffix(".md"), rows, device_name(torch.device(options.device)))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ KINDS = {
 #: Forward passes of a step; its backward pass has the operations of two.
 PASSES = {"one pass": 1, "two passes": 2}
 HEAD = """Errors of each precision against float64, by `tests/benchmarks/bench_precision.py`.
-Products are computed on a processor as tensor cores compute them: factors rounded, sums in float32.
+{where}
 The worst of a network's runs; single runs are in the CSV of the same name.
 
 - Similarities: of all pairs of test images, a cosine from -1 to 1. A tenth of the losses'
@@ -31,18 +31,26 @@ The worst of a network's runs; single runs are in the CSV of the same name.
   gradient, and their cosine.
 - `test_resnet`, `test_vit`: the quick suite's networks, trained. `resnet50`, `vit_b16`: random
   start weights and {steps} steps on 64 pixels, so their errors say less of trained ones.
+"""
+EMULATED = (
+    "Products are computed on a processor as tensor cores compute them: factors rounded, sums in "
+    "float32."
+)
+COSTS = """\
 - Cost of a step: an estimate from the operations and the peak rates of data sheets, float32 = 1;
   memory traffic and all else left out. Nothing of it was measured: a processor's times say nothing
   of a GPU's. Activations take 4 bytes in float32 and in TF32, 2 in float16 and bfloat16.
-
 """
 
 
-def write_report(file: Path, rows: Sequence[Any]) -> None:
-    """Write the table and what its columns mean."""
+def write_report(file: Path, rows: Sequence[Any], device: str) -> None:
+    """Write the table and what its columns mean; costs are estimated where none can be measured."""
+    emulated = device == "cpu"
     steps = max((row.steps for row in rows if not row.network.startswith("test_")), default=0)
-    lines = [*table(rows), "", *costs()]
-    text = HEAD.format(limit=LIMIT, steps=steps) + "\n".join(lines) + "\n"
+    lines = [*table(rows), *(["", *costs()] if emulated else [])]
+    where = EMULATED if emulated else f"Products are those of one {device}."
+    head = HEAD.format(where=where, limit=LIMIT, steps=steps) + (COSTS if emulated else "")
+    text = head + "\n" + "\n".join(lines) + "\n"
     file.write_text(text, encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
-"""Every precision that is compared, on the processor but as a GPU computes it."""
+"""Every precision that is compared, as a GPU computes it: by one, or by the processor."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from unittest import mock
 
 import torch
@@ -32,18 +32,23 @@ def as_on_a_gpu(way: str, model: nn.Module | None = None) -> Iterator[TensorCore
             # As matrix products, which the switches reach; half precision keeps the fused kernel.
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if way.endswith(TAIL) and model is not None:
-            stack.enter_context(_float32_tail(model))
+            stack.enter_context(_float32_tail(model, "cpu"))
         yield stack.enter_context(TensorCores())
 
 
+def on_the_gpu(way: str, model: nn.Module) -> AbstractContextManager[None]:
+    """Leave a way's products to the GPU that the model is on."""
+    return _float32_tail(model, "cuda") if way.endswith(TAIL) else nullcontext()
+
+
 @contextmanager
-def _float32_tail(model: nn.Module) -> Iterator[None]:
+def _float32_tail(model: nn.Module, device: str) -> Iterator[None]:
     """Leave autocast in the last quarter of the stages or of the blocks."""
     backbone = model.backbone
     parts = [backbone.layer4] if hasattr(backbone, "layer4") else list(backbone.blocks)
     parts = parts[-max(1, len(parts) // 4) :]
     for part in parts:
-        part.forward = _in_float32(part.forward)
+        part.forward = _in_float32(part.forward, device)
     try:
         yield
     finally:
@@ -51,9 +56,9 @@ def _float32_tail(model: nn.Module) -> Iterator[None]:
             del part.forward
 
 
-def _in_float32(forward):
+def _in_float32(forward, device: str):
     def computed(inputs: Tensor, *more, **named) -> Tensor:
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(device, enabled=False):
             return forward(inputs.float(), *more, **named)
 
     return computed
