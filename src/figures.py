@@ -189,7 +189,8 @@ def _say(notes: Iterable[str]) -> None:
 
 def _pair(folders: list[Path]) -> "tuple[MeasuredRun, MeasuredRun]":
     """Read the one comparison that the runs make."""
-    from tcmbench.tables.runs import pair, read_runs
+    from tcmbench.tables.pairing import pair
+    from tcmbench.tables.runs import read_runs
 
     comparisons, notes = pair(read_runs(folders))
     if len(comparisons) > 1:

@@ -17,8 +17,9 @@ from tcmbench.config.sweeps import named, parsed, points
 from tcmbench.losses import available_losses, load_loss
 from tcmbench.tables.frames import comparisons_frame
 from tcmbench.tables.names import cell_order, loss_title
+from tcmbench.tables.pairing import pair
 from tcmbench.tables.references import add_references
-from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.runs import read_runs
 from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
 from tests.tables.run_folders import write_run

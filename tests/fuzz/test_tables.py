@@ -20,8 +20,9 @@ from tcmbench.download.trust import Trust
 from tcmbench.images.manifests import read_manifest
 from tcmbench.losses import available_losses
 from tcmbench.plan.rates import measured
+from tcmbench.tables.pairing import pair
 from tcmbench.tables.references import read_paper, read_published
-from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.runs import read_runs
 from tcmbench.training.settings import Settings
 from tests.fuzz.damage import damaged, fuzzed, harmless
 from tests.paths import ROOT

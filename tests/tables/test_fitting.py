@@ -5,7 +5,8 @@ import json
 from tcmbench.tables.fitting import fitting
 from tcmbench.tables.frames import comparisons_frame
 from tcmbench.tables.notes import table_notes
-from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.pairing import pair
+from tcmbench.tables.runs import read_runs
 from tests.tables.run_folders import write_pair
 
 

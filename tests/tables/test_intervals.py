@@ -11,7 +11,8 @@ from tcmbench.common.errors import UserError
 from tcmbench.statistics import opis_intervals, recall_interval
 from tcmbench.tables.earlier import earlier_intervals
 from tcmbench.tables.frames import comparisons_frame
-from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.pairing import pair
+from tcmbench.tables.runs import read_runs
 from tcmbench.tables.write import write_tables
 from tests.tables.run_folders import (
     GRID,

@@ -17,7 +17,8 @@ from tcmbench.common.errors import UserError
 from tcmbench.statistics import paired_t_interval
 from tcmbench.tables.cells import Metric, change, printed_lines, printed_metrics, signed
 from tcmbench.tables.frames import comparisons_frame, runs_frame
-from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.pairing import pair
+from tcmbench.tables.runs import read_runs
 from tcmbench.tables.write import write_tables
 from tests.paths import ROOT
 from tests.tables.run_folders import CUB, write_pair, write_run

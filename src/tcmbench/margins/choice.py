@@ -9,7 +9,8 @@ from tcmbench.common.errors import UserError
 from tcmbench.common.files import atomic_path
 from tcmbench.config.sweeps import parsed
 from tcmbench.config.tuned import SETTINGS
-from tcmbench.tables.runs import Comparison, MeasuredRun, pair, read_runs
+from tcmbench.tables.pairing import Comparison, pair
+from tcmbench.tables.runs import MeasuredRun, read_runs
 
 if TYPE_CHECKING:
     import pandas as pd

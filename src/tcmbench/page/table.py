@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tcmbench.page.names import anchor
 from tcmbench.tables.cells import PAPER, PUBLISHED, RELATIVE, Line, Metric
-from tcmbench.tables.runs import Comparison
+from tcmbench.tables.pairing import Comparison
 
 if TYPE_CHECKING:
     import pandas as pd

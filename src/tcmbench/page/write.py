@@ -23,8 +23,9 @@ from tcmbench.tables.earlier import earlier_intervals
 from tcmbench.tables.frames import comparisons_frame, mean_row, runs_frame
 from tcmbench.tables.names import MINIATURE
 from tcmbench.tables.notes import MINIATURES, table_notes
+from tcmbench.tables.pairing import Comparison, pair
 from tcmbench.tables.references import add_references, read_paper, read_published
-from tcmbench.tables.runs import Comparison, MeasuredRun, pair, read_runs
+from tcmbench.tables.runs import MeasuredRun, read_runs
 
 if TYPE_CHECKING:
     import pandas as pd

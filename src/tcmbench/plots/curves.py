@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tcmbench.common.errors import UserError
 from tcmbench.tables.names import backbone_title, loss_title
+from tcmbench.tables.pairing import pair
 from tcmbench.tables.per_class import read_utility
-from tcmbench.tables.runs import MeasuredRun, pair, read_runs
+from tcmbench.tables.runs import MeasuredRun, read_runs
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,9 @@ from tcmbench.common.errors import UserError
 from tcmbench.common.files import atomic_path
 from tcmbench.tables.frames import comparisons_frame
 from tcmbench.tables.names import backbone_title, dataset_title, loss_title
+from tcmbench.tables.pairing import pair
 from tcmbench.tables.reading import read_frame, require
-from tcmbench.tables.runs import MEASURED, MeasuredRun, pair
+from tcmbench.tables.runs import MEASURED, MeasuredRun
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,7 +8,8 @@ from tcmbench.config.sweeps import REGULARIZER, leaf, parsed
 from tcmbench.tables.earlier import Known, identity
 from tcmbench.tables.intervals import intervals
 from tcmbench.tables.names import said
-from tcmbench.tables.runs import MEASURED, Comparison, MeasuredRun
+from tcmbench.tables.pairing import Comparison
+from tcmbench.tables.runs import MEASURED, MeasuredRun
 
 if TYPE_CHECKING:
     import pandas as pd

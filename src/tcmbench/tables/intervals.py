@@ -4,8 +4,9 @@ import math
 from collections.abc import Sequence
 
 from tcmbench.statistics import opis_intervals, paired_t_interval, recall_interval
+from tcmbench.tables.pairing import Comparison
 from tcmbench.tables.per_class import recalls, utilities
-from tcmbench.tables.runs import MEASURED, Comparison
+from tcmbench.tables.runs import MEASURED
 
 OVER_SEEDS, OVER_CLASSES, NO_INTERVAL = "paired t", "class bootstrap", "no interval"
 UNKNOWN = (math.nan, math.nan)

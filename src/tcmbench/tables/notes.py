@@ -11,7 +11,8 @@ from tcmbench.tables.fitting import fitting
 from tcmbench.tables.intervals import NO_INTERVAL, OVER_CLASSES, OVER_SEEDS
 from tcmbench.tables.names import MINIATURE, OTHER_DATASETS, backbone_title, dataset_title
 from tcmbench.tables.overall import overall
-from tcmbench.tables.runs import Comparison, MeasuredRun
+from tcmbench.tables.pairing import Comparison
+from tcmbench.tables.runs import MeasuredRun
 
 if TYPE_CHECKING:
     import pandas as pd

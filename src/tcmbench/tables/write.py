@@ -11,9 +11,10 @@ from tcmbench.tables.completeness import Whole
 from tcmbench.tables.frames import comparisons_frame, runs_frame
 from tcmbench.tables.markdown import markdown
 from tcmbench.tables.notes import table_notes
+from tcmbench.tables.pairing import pair
 from tcmbench.tables.references import add_references, read_paper, read_published
 from tcmbench.tables.rendered import latex, page
-from tcmbench.tables.runs import pair, read_runs
+from tcmbench.tables.runs import read_runs
 
 if TYPE_CHECKING:
     import pandas as pd
