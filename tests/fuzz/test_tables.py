@@ -19,7 +19,7 @@ from tcmbench.download.receipts import read_receipt
 from tcmbench.download.trust import Trust
 from tcmbench.images.manifests import read_manifest
 from tcmbench.losses import available_losses
-from tcmbench.plan.rates import measured
+from tcmbench.plan.rates import COLUMNS, measured
 from tcmbench.tables.pairing import pair
 from tcmbench.tables.references import read_paper, read_published
 from tcmbench.tables.runs import read_runs
@@ -139,18 +139,14 @@ def table(header, *rows):
     return stream.getvalue().encode()
 
 
-STEP = ("resnet50", "JPEGs from disk", 384, 64, 100.5, "H100")
+STEP = ("resnet50", "JPEGs from disk", "tf32", 384, 64, 100.5, "H100")
 TABLES = {
     "manifest": (
         table(("path", "label", "class_name"), ("a.jpg", 0, "a"), ("b.jpg", 1, "b")),
         read_manifest,
     ),
     "rates": (
-        table(
-            ("backbone", "way", "batch_size", "chunk_size", "images_per_second", "device"),
-            STEP,
-            STEP,
-        ),
+        table(COLUMNS, STEP, STEP),
         measured,
     ),
     "paper": ((ROOT / "report/paper_results.csv").read_bytes(), read_paper),

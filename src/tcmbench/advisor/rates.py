@@ -14,7 +14,7 @@ from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, pre
 from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, tile_side
 from tcmbench.metrics.engine.plan import Calibration, Options
-from tcmbench.metrics.engine.rates import count_within
+from tcmbench.metrics.engine.rates import count_ends, count_positives
 from tcmbench.metrics.engine.sweep import sweep
 from tcmbench.metrics.scoring import check_pairs
 
@@ -161,8 +161,8 @@ def _rates(rows: LabelledRows, thresholds: Array, target: int) -> Rates:
     side = tile_side(rows, None)
     sizes = rows.sizes[:, None]
     # Each pair of a class has both its ends there.
-    positive_ends = count_within(rows, thresholds, PositiveTiles(rows))
-    negatives = count_within(rows, thresholds, AllTiles(rows, side)) - positive_ends
+    positive_ends = 2 * count_positives(rows, thresholds, PositiveTiles(rows))
+    negatives = count_ends(rows, thresholds, AllTiles(rows, side)) - positive_ends
     frr = 1 - positive_ends / np.maximum(sizes * (sizes - 1), 1)
     groups = group_of(len(rows.classes))
     return Rates(

@@ -13,7 +13,7 @@ from tcmbench.metrics.engine.inputs import Device, Embeddings, LabelledRows, pre
 from tcmbench.metrics.engine.labels import Labels
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, Tile, tile_side
 from tcmbench.metrics.engine.plan import Report
-from tcmbench.metrics.engine.rates import Array, count_within, rates
+from tcmbench.metrics.engine.rates import Array, count_ends, count_positives, rates
 from tcmbench.metrics.engine.shares import Share, shared
 
 
@@ -80,11 +80,11 @@ def error_rates(
     with full_precision():
         # No pair is further than 2 apart; infinity marks cells of a tile that are no pair.
         cuts = np.minimum(distances[order], 3)
-        positives = count_within(rows, cuts, PositiveTiles(rows))
+        positives = count_positives(rows, cuts, PositiveTiles(rows))
         arguments = (cuts, tile_side(rows, block_size))
         every = sum(shared(_share_within, rows, devices, arguments, report))
         # Both ends of a positive pair lie in its class; of a negative pair, one in each of two.
-        found = rates(rows, cuts, positives // 2, every - positives)
+        found = rates(rows, cuts, positives, every - 2 * positives)
     there = rows.positives.any()
     kept = rows.sizes >= 2
     return PairErrorRates(
@@ -102,7 +102,7 @@ def _share_within(
 ) -> NDArray[np.int64]:
     with full_precision():
         tiles = _told(share.of(AllTiles(rows, side)), report, share.count)
-        return count_within(rows, cuts, tiles)
+        return count_ends(rows, cuts, tiles)
 
 
 def _told(tiles: Iterable[Tile], report: Report | None, shares: int) -> Iterator[Tile]:

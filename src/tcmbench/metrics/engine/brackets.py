@@ -110,8 +110,10 @@ def _sampled_negatives(rows: LabelledRows) -> NDArray[np.float32]:
     once = torch.ones(width, width, dtype=torch.bool, device=rows.unit.device).triu_(1)
     found = []
     for some in blocks.split(_BLOCKS_AT_A_TIME):
-        unit = rows.unit[some]
+        # A third of the time of unit[some].
+        unit = rows.unit.index_select(0, some.flatten()).view(*some.shape, -1)
         similarity = torch.bmm(unit, unit.transpose(1, 2))
         classes = rows.class_of[some]
-        found.append(similarity[once & (classes[:, :, None] != classes[:, None, :])])
+        differ = classes[:, :, None] != classes[:, None, :]
+        found.append(similarity.masked_select(once & differ))
     return torch.cat(found).cpu().numpy()

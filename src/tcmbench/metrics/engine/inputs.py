@@ -131,14 +131,16 @@ def _unit_rows(embeddings: Embeddings, order: NDArray[np.int64]) -> NDArray[np.f
     def fill(start: int) -> tuple[list[int], list[int]]:
         rows = _float64(embeddings[start : start + _ROWS_AT_A_TIME])
         # The largest entry is divided out first: squares of huge or tiny entries leave float64.
-        largest = np.abs(rows).max(axis=1)
+        largest = np.maximum(rows.max(axis=1), -rows.min(axis=1))
         bad = start + np.flatnonzero(~np.isfinite(largest))
         zero = start + np.flatnonzero(largest == 0)
         if not len(bad) and not len(zero):
             rows /= largest[:, None]
-            rows /= np.sqrt((rows * rows).sum(axis=1))[:, None]
-            rows *= _GRID
-            unit[place[start : start + len(rows)]] = np.rint(rows, out=rows) / _GRID
+            # The norms, of which there are fewer than entries, are brought to the grid: a power of
+            # two alters no digit.
+            rows /= (np.sqrt((rows * rows).sum(axis=1)) / _GRID)[:, None]
+            np.rint(rows, out=rows)
+            unit[place[start : start + len(rows)]] = np.multiply(rows, 1 / _GRID, out=rows)
         return bad.tolist(), zero.tolist()
 
     found = list(spread(fill, range(0, count, _ROWS_AT_A_TIME), workers()))

@@ -29,8 +29,9 @@ def best_positives(rows: LabelledRows, positives: Iterable[Tile]) -> Best:
     """Return each row's nearest other row of its class, from tiles of all positive pairs."""
     keys = torch.full_like(rows.source, torch.iinfo(torch.int64).max)
     for tile in positives:
+        upper = _upper_half(tile.squared)
         for own, other, dim in ((tile.rows, tile.cols, 1), (tile.cols, tile.rows, 0)):
-            nearest = distance_keys(tile.squared, rows.source[other].unsqueeze(1 - dim)).amin(dim)
+            nearest = (upper | rows.source[other].unsqueeze(1 - dim)).amin(dim)
             keys[own] = torch.minimum(keys[own], nearest)
     distance = (keys >> _INDEX_BITS).to(torch.int32).view(torch.float32)
     return Best(distance, keys & _INDEX)
@@ -131,4 +132,8 @@ def nearest(rows: LabelledRows, queries: slice, width: int, side: int) -> Tensor
 
 def distance_keys(squared: Tensor, source: Tensor) -> Tensor:
     """Return integers that order neighbours by squared distance, then by input row."""
-    return (squared.view(torch.int32).long() << _INDEX_BITS) | source
+    return _upper_half(squared) | source
+
+
+def _upper_half(squared: Tensor) -> Tensor:
+    return squared.view(torch.int32).long() << _INDEX_BITS

@@ -4,7 +4,6 @@ Exact, and slower than `counting`, which goes over most pairs of many images. Ev
 appears in exactly one tile.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -44,15 +43,14 @@ def tile_side(rows: LabelledRows, block_size: int | None) -> int:
 def squared_distances(rows: LabelledRows, left: slice | Tensor, right: slice | Tensor) -> Tensor:
     """Return |x - y|^2 in [0, 4] between rows, [left, right] float32.
 
-    One float64 product of [-2x, |x|^2, 1] and [y, 1, |y|^2]. It is exact (see `inputs`), so equal
-    rows are at distance 0 and equal distances stay equal; only the result is rounded, to float32,
-    which keeps six digits of a distance however small it is, as 2 - 2 cos in float32 would not.
+    |x|^2 - 2 x y + |y|^2 in float64. That is exact (see `inputs`), so equal rows are at distance 0
+    and equal distances stay equal; only the result is rounded, to float32, which keeps six digits
+    of a distance however small it is, as 2 - 2 cos in float32 would not.
     """
-    x, y = rows.unit[left].double(), rows.unit[right].double()
-    one_x, one_y = x.new_ones(len(x), 1), y.new_ones(len(y), 1)
-    extended_x = torch.cat([-2 * x, x.square().sum(1, keepdim=True), one_x], dim=1)
-    extended_y = torch.cat([y, one_y, y.square().sum(1, keepdim=True)], dim=1)
-    return (extended_x @ extended_y.T).float()
+    x = rows.unit[left].double()
+    y = x if left is right else rows.unit[right].double()
+    squares_of_x, squares_of_y = x.square().sum(1), y.square().sum(1)
+    return torch.addmm(squares_of_x[:, None], x, y.T, alpha=-2).add_(squares_of_y).float()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +61,23 @@ class AllTiles:
     side: int
 
     def __iter__(self) -> Iterator[Tile]:
-        for part in _upper_parts(0, len(self.rows), self.side):
-            yield _tile(self.rows, *part)
+        for left, right in _upper_parts(0, len(self.rows), self.side):
+            squared = squared_distances(self.rows, left, right)
+            if left is right:
+                below = torch.ones_like(squared, dtype=torch.bool).tril_()
+                squared.masked_fill_(below, torch.inf)
+            yield Tile(left, right, squared)
 
 
 class PositiveTiles:
     """Each unordered pair of rows of one class once; kept for the next time where they are few."""
 
     def __init__(self, rows: LabelledRows) -> None:
-        # As an average image sees it: a larger tile would hold few pairs of one class.
-        size = int((rows.sizes**2).sum()) / len(rows)
+        # Of a class as an average image sees it: in a much larger tile few pairs are of one class.
+        size = int((rows.sizes**2).sum()) // len(rows)
         self._rows = rows
-        self._side = 1 << min(max(math.ceil(math.log2(size)), 7), 10)
-        if rows.unit.is_cuda:
-            self._side = _SIDE_ON_GPU
+        self._places = torch.arange(len(rows), device=rows.unit.device)
+        self._side = _SIDE_ON_GPU if rows.unit.is_cuda else min(max(2 * size, 128), 1024)
         self._threads = workers() if self.are_small and not rows.unit.is_cuda else 1
         self._kept: list[Tile] | None = None
 
@@ -99,11 +100,11 @@ class PositiveTiles:
             self._kept = kept
 
     def _tile(self, part: tuple[slice, slice]) -> Tile:
-        tile = _tile(self._rows, *part)
-        class_of = self._rows.class_of
-        differ = class_of[tile.rows, None] != class_of[None, tile.cols]
-        tile.squared.masked_fill_(differ, torch.inf)
-        return tile
+        left, right = part
+        row, col = self._places[left, None], self._places[right]
+        no_pair = (col <= row) | (col >= self._rows.class_end[left, None])
+        squared = squared_distances(self._rows, left, right)
+        return Tile(left, right, squared.masked_fill_(no_pair, torch.inf))
 
     @property
     def are_small(self) -> bool:
@@ -117,14 +118,6 @@ def _upper_parts(start: int, stop: int, side: int) -> Iterator[tuple[slice, slic
     for index, left in enumerate(slices):
         for right in slices[index:]:
             yield left, right
-
-
-def _tile(rows: LabelledRows, left: slice, right: slice) -> Tile:
-    squared = squared_distances(rows, left, right)
-    if left == right:
-        below = torch.ones_like(squared, dtype=torch.bool).tril_()
-        squared.masked_fill_(below, torch.inf)
-    return Tile(left, right, squared)
 
 
 def _class_spans(rows: LabelledRows, side: int) -> Iterator[tuple[int, int]]:

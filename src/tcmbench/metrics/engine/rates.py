@@ -40,15 +40,22 @@ def count_rates(
     rows: LabelledRows, thresholds: Array, positives: Iterable[Tile], pairs: Iterable[Tile]
 ) -> Rates:
     """Count at the thresholds, from tiles of all positive pairs and tiles of all pairs."""
-    accepted = count_within(rows, thresholds, positives)
+    accepted = count_positives(rows, thresholds, positives)
     # Both ends of a positive pair lie in its class; of a negative pair, one in each of two.
-    negatives = count_within(rows, thresholds, pairs) - accepted
-    return rates(rows, thresholds, accepted // 2, negatives)
+    negatives = count_ends(rows, thresholds, pairs) - 2 * accepted
+    return rates(rows, thresholds, accepted, negatives)
 
 
-def count_within(rows: LabelledRows, thresholds: Array, tiles: Iterable[Tile]) -> NDArray[np.int64]:
+def count_positives(
+    rows: LabelledRows, thresholds: Array, positives: Iterable[Tile]
+) -> NDArray[np.int64]:
+    """Count [C, K] the positive pairs of each class within each distance, exactly."""
+    return _accepted(rows, thresholds, positives, both=False)
+
+
+def count_ends(rows: LabelledRows, thresholds: Array, tiles: Iterable[Tile]) -> NDArray[np.int64]:
     """Count [C, K] the ends, in each class, of the pairs within each distance, exactly."""
-    return _accepted_ends(tiles, rows, squared_cuts(rows, thresholds))
+    return _accepted(rows, thresholds, tiles, both=True)
 
 
 def squared_cuts(rows: LabelledRows, thresholds: Array) -> Tensor:
@@ -78,8 +85,11 @@ def rates(
     )
 
 
-def _accepted_ends(tiles: Iterable[Tile], rows: LabelledRows, cuts: Tensor) -> NDArray[np.int64]:
-    """Count [C, K] the ends, in each class, of the pairs with a squared distance <= each cut."""
+def _accepted(
+    rows: LabelledRows, thresholds: Array, tiles: Iterable[Tile], *, both: bool
+) -> NDArray[np.int64]:
+    """Count [C, K] the pairs within each distance for the class of one end, or of each."""
+    cuts = squared_cuts(rows, thresholds)
     table = torch.zeros(len(rows.classes), len(cuts), dtype=torch.int64, device=cuts.device)
     for tile in tiles:
         squared = tile.squared.flatten()
@@ -88,7 +98,8 @@ def _accepted_ends(tiles: Iterable[Tile], rows: LabelledRows, cuts: Tensor) -> N
         first_cut = torch.searchsorted(cuts, squared[near])
         width = tile.squared.shape[1]
         _add(table, rows.class_of[tile.rows], near // width, first_cut)
-        _add(table, rows.class_of[tile.cols], near % width, first_cut)
+        if both:
+            _add(table, rows.class_of[tile.cols], near % width, first_cut)
     return table.cumsum(1).cpu().numpy()
 
 

@@ -12,7 +12,7 @@ from tcmbench.metrics.engine.inputs import LabelledRows
 from tcmbench.metrics.engine.neighbours import best_positives, count_ahead, decide, rank_limits
 from tcmbench.metrics.engine.pairs import AllTiles, PositiveTiles, tile_side
 from tcmbench.metrics.engine.plan import Calibration, Options, Sweep
-from tcmbench.metrics.engine.rates import Array, Rates, count_rates, count_within, rates
+from tcmbench.metrics.engine.rates import Array, Rates, count_positives, count_rates, rates
 from tcmbench.metrics.engine.rounding import quantile_rounding
 from tcmbench.metrics.engine.threads import one_thread, workers
 from tcmbench.metrics.engine.totals import Totals
@@ -108,7 +108,7 @@ class _Pass:
         except readout.UnsureError:
             return None
         with one_thread(self.positives.are_small):
-            positives = count_within(rows, thresholds, self.positives) // 2
+            positives = count_positives(rows, thresholds, self.positives)
         fine = rates(rows, thresholds, positives, negatives.fine)
         coarse = rates(rows, thresholds, positives, negatives.coarse)
         return fine if calibration.agree(fine, coarse) else None
