@@ -78,7 +78,7 @@ class PositiveTiles:
         self._rows = rows
         self._places = torch.arange(len(rows), device=rows.unit.device)
         self._side = _SIDE_ON_GPU if rows.unit.is_cuda else min(max(2 * size, 128), 1024)
-        self._threads = workers() if self.are_small and not rows.unit.is_cuda else 1
+        self._threads = workers() if self.are_small else 1
         self._kept: list[Tile] | None = None
 
     def __iter__(self) -> Iterator[Tile]:
