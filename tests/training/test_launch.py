@@ -33,13 +33,13 @@ def values(tiny_set, tmp_path):
     return config(tiny_set, loss=loss, chunk_size=5, epochs=EPOCHS) | {"compute": {"processes": 2}}
 
 
-def start(values, folder, *more):
+def start(values, folder, *more, before=()):
     """Start the command with its configuration on standard input, as the workflow does."""
     words = [sys.executable, SRC / "train.py", "--config", "-", "--out", folder, "--device", "cpu"]
     calls = folder.parent / "calls"
     calls.write_text("")
     process = subprocess.Popen(
-        [str(word) for word in (*words, *more)],
+        [str(word) for word in (*before, *words, *more)],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -76,6 +76,16 @@ def test_stopped_by_a_signal_to_the_command_it_continues_to_the_same_bits(values
     finish(start(values, tmp_path / "run", "--resume"))
     run, whole = (tmp_path / name / "model.safetensors" for name in ("run", "whole"))
     assert run.read_bytes() == whole.read_bytes()
+
+
+def test_a_machine_whose_own_name_is_in_no_directory_waits_for_nothing(values, tmp_path):
+    """As in a container: torchrun would ask for the name again and again, for many minutes."""
+    shell = 'echo a-name-that-nobody-knows > /proc/sys/kernel/hostname && exec "$@"'
+    renamed = ["unshare", "--map-root-user", "--uts", "sh", "-c", shell, "sh"]
+    if subprocess.run([*renamed, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("this user may not give a process another host name")
+    said = finish(start({**values, "seed": 1}, tmp_path / "run", before=renamed))
+    assert "cannot be retrieved" not in said
 
 
 def test_what_all_processes_refuse_is_said_in_one_line(values, tmp_path):

@@ -47,6 +47,8 @@ def launch(settings: Settings, folder: Path, device: str, resume: bool, watching
             run_id=uuid.uuid4().hex,
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
+            # Else they would meet under the machine's name, which in a container nothing may know.
+            local_addr="localhost",
             max_restarts=0,
             logs_specs=DefaultLogsSpecs(notes),
         )
