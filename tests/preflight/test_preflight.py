@@ -61,7 +61,9 @@ def test_the_small_form_runs(small: Path, tmp_path: Path, capsys) -> None:
     table = tmp_path / "steps.csv"
     words = ("--suite", "quick", "--device", "cpu", "--offline", "--csv", table)
     assert exit_code(door, *words, "--config", small) == 0
-    output = capsys.readouterr().out.splitlines()
+    captured = capsys.readouterr()
+    assert captured.err.count(" images/s from JPEGs, ") == 2
+    output = captured.out.splitlines()
     assert sum(line.startswith("test_resnet ") for line in output) == 2
     assert any(line.startswith("evaluation of 2,000 images: ") for line in output)
     assert output[-1] == "ready on cpu"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -83,7 +84,8 @@ def test_a_machine_whose_own_name_is_in_no_directory_waits_for_nothing(values, t
     shell = 'echo a-name-that-nobody-knows > /proc/sys/kernel/hostname && exec "$@"'
     user = [] if os.geteuid() == 0 else ["--map-root-user"]
     renamed = ["unshare", *user, "--uts", "sh", "-c", shell, "sh"]
-    if subprocess.run([*renamed, "true"], check=False, capture_output=True).returncode:
+    tried = shutil.which("unshare") and subprocess.run([*renamed, "true"], capture_output=True)
+    if not tried or tried.returncode:
         pytest.skip("this user may not give a process another host name")
     said = finish(start({**values, "seed": 1}, tmp_path / "run", before=renamed))
     assert "cannot be retrieved" not in said

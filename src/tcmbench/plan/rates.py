@@ -11,9 +11,11 @@ from tcmbench.plan.gpus import Gpu, is_device
 # Where tests/benchmarks/bench_step.py puts its tables, and its name for a step with everything in.
 MEASURED = "results/reference/steps_*.csv"
 FROM_DISK = "JPEGs from disk"
-NUMBERS = ("batch_size", "chunk_size", "images_per_second")
-COLUMNS = ("backbone", "way", "precision", *NUMBERS, "device")
-# In which a rate given by hand is taken to be.
+COLUMNS = (
+    *("backbone", "way", "precision", "batch_size", "chunk_size"),
+    *("images_per_second", "device"),
+)
+# The precision of a rate given by hand.
 ANY = ""
 # A forward pass is a third of a forward and a backward one.
 FORWARD = 1 / 3
